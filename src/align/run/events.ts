@@ -1,0 +1,53 @@
+// What a run says while it works. Methods emit; the run folder, the terminal and the studio subscribe.
+// Everything that belongs to a step is emitted before that step's checkpoint, and the checkpoint event
+// before the checkpoint is committed: so a committed checkpoint implies that its events are on disk.
+
+/** One update of the weights. Rates and losses are of this update alone; `tokens` counts from the run's start. */
+export interface StepEvent {
+  type: 'step';
+  step: number;
+  /** Passes over the data so far, fractional. */
+  epoch: number;
+  /** Mean negative log-likelihood, nats a trained token (or the method's own loss). */
+  loss: number;
+  tokens: number;
+  tokensPerSecond: number;
+  /** Global L2 norm before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+  /** Share of trained tokens that the model ranks first, 0 … 1. */
+  tokenAccuracy?: number;
+  /** Mean entropy of the next-token distribution, nats. */
+  entropy?: number;
+}
+
+export type RunEvent =
+  | { type: 'started'; step: number; command: string; totalSteps: number }
+  /** Told to subscribers only: the folder does not keep it, so that a resumed log equals an uninterrupted one. */
+  | { type: 'resumed'; step: number; totalSteps: number }
+  | StepEvent
+  /** Measured on held-out data. */
+  | { type: 'evaluation'; step: number; loss: number; perplexity: number; tokenAccuracy?: number }
+  | { type: 'sample'; step: number; prompt: string; completion: string }
+  | { type: 'warning'; step: number; message: string }
+  /** Records or updates left out, and why. */
+  | { type: 'skipped'; step: number; what: 'record' | 'update'; count: number; reason: string }
+  | { type: 'checkpoint'; step: number; path: string }
+  | { type: 'finished'; step: number; tokens: number; seconds: number; outcome: 'done' | 'interrupted' };
+
+export type RunListener = (event: RunEvent) => void;
+
+/** Listeners are called in the order of subscription, at once, on the emitter's own stack. */
+export class RunEvents {
+  private readonly listeners = new Set<RunListener>();
+
+  /** @returns a function that ends the subscription */
+  subscribe(listener: RunListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  emit(event: RunEvent): void {
+    for (const listener of this.listeners) listener(event);
+  }
+}
