@@ -1,0 +1,42 @@
+// The contract between programs and the devices that run them. One conformance suite holds every backend to it:
+// the float64 reference's values and gradients within float32's rounding, and the same bits at every run.
+
+import type { Outputs } from '../graph/simplify.ts';
+import type { DType, Shape } from '../graph/tensor.ts';
+
+export type Device = 'cpu' | 'webgpu';
+/** float, int, bool (1 is true). */
+export type TensorData = Float32Array | Int32Array | Uint8Array;
+export type Feeds = Readonly<Record<string, TensorData>>;
+
+export interface Backend {
+  readonly device: Device;
+  readonly threads: number;
+  /** Compiles a graph; its shapes are fixed. */
+  compile(outputs: Outputs): Promise<Program>;
+}
+
+export interface Program {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /**
+   * Runs once. Inputs are read where they lie; nothing is kept of them afterwards.
+   * @param into arrays that outputs of these names are written to; the others come in fresh arrays
+   * @throws ShapeError when an input is missing or has another length than its shape
+   */
+  run(feeds: Feeds, into?: Feeds): Promise<Record<string, TensorData>>;
+  /** Gives the session's memory back; the program cannot run afterwards. */
+  release(): Promise<void>;
+}
+
+export interface Port {
+  name: string;
+  shape: Shape;
+  dtype: DType;
+}
+
+export function allocate({ shape, dtype }: Port): TensorData {
+  const size = shape.reduce((product, dimension) => product * dimension, 1);
+  if (dtype === 'float') return new Float32Array(size);
+  return dtype === 'int' ? new Int32Array(size) : new Uint8Array(size);
+}

@@ -1,0 +1,195 @@
+// Programs on ONNX Runtime. Inputs are fed as pointers to the caller's arrays, so that all sessions share one
+// copy of the weights.
+//
+// Outputs: the binding writes a given array in place and then, for every output, makes a fresh copy of it for the
+// object that it returns. That costs 0.3–1.5 ms a megabyte and garbage as large as the gradients. It converts
+// outputs in order and stops at one that is not a tensor, when all given arrays are already written; so a program
+// puts an empty sequence first. Whether the installed binding does so is probed once; if not, outputs are copied.
+
+import { createRequire } from 'node:module';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { ShapeError, UserError } from '../errors.ts';
+import type { Decomposable } from '../graph/decompose.ts';
+import { emit } from '../graph/emission.ts';
+import type { Outputs } from '../graph/simplify.ts';
+import { type DType, describeType, sizeOf } from '../graph/tensor.ts';
+import { encodeModel, type OnnxGraph } from '../onnx/model.ts';
+import {
+  allocate,
+  type Backend,
+  type Device,
+  type Feeds,
+  type Port,
+  type Program,
+  type TensorData,
+} from './backend.ts';
+
+type OnnxRuntime = typeof import('onnxruntime-node');
+// Loaded when first used: the native library takes a while, and `heed --help` needs none of it.
+let loaded: OnnxRuntime | undefined;
+const runtime = (): OnnxRuntime => {
+  loaded ??= createRequire(import.meta.url)('onnxruntime-node') as OnnxRuntime;
+  return loaded;
+};
+
+const stopOutput = 'outputs_written';
+const stopMessage = 'Non tensor type is temporarily not supported.';
+
+/** What each device's kernels leave out (measured: these fall back to the CPU or come out wrong). */
+const lacking: { [D in Device]: ReadonlySet<Decomposable> } = {
+  cpu: new Set<Decomposable>(['attention']),
+  webgpu: new Set<Decomposable>([
+    'attention',
+    'silu',
+    'gelu',
+    'geluTanh',
+    'softplus',
+    'logSoftmax',
+    'targetLogProbs',
+    'addAtIndex',
+    'scatterAddRows',
+    'matmul',
+    'rmsNorm',
+    'layerNorm',
+    'rotary',
+  ]),
+};
+
+export interface BackendOptions {
+  device?: Device;
+  /** Threads of one operation. */
+  threads?: number;
+}
+
+/** @throws UserError when the device is not there */
+export async function openBackend({ device = 'cpu', threads = 2 }: BackendOptions = {}): Promise<Backend> {
+  const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
+  return {
+    device,
+    threads,
+    compile: (outputs) => compile(outputs, { device, threads, skipsCopies }),
+  };
+}
+
+interface SessionPlan {
+  device: Device;
+  threads: number;
+  skipsCopies: boolean;
+}
+
+async function compile(outputs: Outputs, plan: SessionPlan): Promise<Program> {
+  const { graph, inputs, outputs: ports } = emit(outputs, { lacks: lacking[plan.device] });
+  const session = await createSession(plan.skipsCopies ? withStop(graph) : graph, plan);
+  return {
+    inputs,
+    outputs: ports,
+    run: (feeds, into = {}) => run(session, inputs, ports, feeds, into, plan.skipsCopies),
+    release: () => session.release(),
+  };
+}
+
+async function createSession(graph: OnnxGraph, { device, threads }: SessionPlan): Promise<InferenceSession> {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: 'basic',
+    enableCpuMemArena: true,
+    enableMemPattern: true,
+    logSeverityLevel: 3,
+    extra: device === 'webgpu' ? { session: { disable_cpu_ep_fallback: '1' } } : {},
+  };
+  try {
+    return await runtime().InferenceSession.create(Uint8Array.from(encodeModel(graph)), options);
+  } catch (error) {
+    if (device === 'cpu') throw error;
+    throw new UserError(
+      {
+        where: `--device ${device}`,
+        expected: 'a working adapter',
+        found: (error as Error).message,
+        advice: '--device cpu, or `heed doctor` to see what this machine has',
+      },
+      { cause: error },
+    );
+  }
+}
+
+async function run(
+  session: InferenceSession,
+  inputs: readonly Port[],
+  outputs: readonly Port[],
+  feeds: Feeds,
+  into: Feeds,
+  skipsCopies: boolean,
+): Promise<Record<string, TensorData>> {
+  const given: Record<string, Tensor> = {};
+  for (const port of inputs) given[port.name] = tensorOf(port, feeds[port.name]);
+  const results: Record<string, TensorData> = {};
+  const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};
+  for (const port of outputs) {
+    results[port.name] = into[port.name] ?? allocate(port);
+    fetches[port.name] = tensorOf(port, results[port.name]);
+  }
+  try {
+    await session.run(given, fetches);
+  } catch (error) {
+    if (!skipsCopies || (error as Error).message !== stopMessage) throw error;
+  }
+  return results;
+}
+
+const onnxTypes: { [D in DType]: 'float32' | 'int32' | 'bool' } = {
+  float: 'float32',
+  int: 'int32',
+  bool: 'bool',
+};
+
+function tensorOf(port: Port, data: TensorData | undefined): Tensor {
+  if (data?.length !== sizeOf(port.shape)) {
+    throw new ShapeError({
+      where: `input ${port.name}`,
+      expected: describeType(port),
+      found: data ? `${data.length} elements` : 'nothing',
+    });
+  }
+  const { Tensor } = runtime();
+  return new Tensor(onnxTypes[port.dtype], data as never, port.shape);
+}
+
+function withStop(graph: OnnxGraph): OnnxGraph {
+  return {
+    ...graph,
+    nodes: [
+      { operator: 'SequenceEmpty', domain: '', inputs: [], outputs: [stopOutput], attributes: {} },
+      ...graph.nodes,
+    ],
+    outputs: [{ name: stopOutput, type: 'float', shape: [], isSequence: true }, ...graph.outputs],
+  };
+}
+
+let probe: Promise<boolean> | undefined;
+
+/** Whether a run with a sequence as first output ends with the given arrays written. */
+function stopsBeforeCopies(threads: number): Promise<boolean> {
+  probe ??= (async () => {
+    const graph: OnnxGraph = {
+      nodes: [{ operator: 'Neg', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
+      inputs: [{ name: 'x', type: 'float', shape: [1] }],
+      outputs: [{ name: 'y', type: 'float', shape: [1] }],
+      constants: [],
+    };
+    const session = await createSession(withStop(graph), { device: 'cpu', threads, skipsCopies: true });
+    const port = { shape: [1], dtype: 'float' as const };
+    try {
+      const feeds = { x: Float32Array.of(3) };
+      const { y } = await run(session, [{ ...port, name: 'x' }], [{ ...port, name: 'y' }], feeds, {}, true);
+      return y[0] === -3;
+    } catch {
+      return false;
+    } finally {
+      await session.release();
+    }
+  })();
+  return probe;
+}
