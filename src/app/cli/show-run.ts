@@ -1,0 +1,54 @@
+// A run's events on the terminal: the progress line follows the steps, the rest are notes beside it.
+
+import type { RunListener } from '../../align/run/events.ts';
+import type { ProgressLine } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+import { visible } from './visible.ts';
+
+/** @returns a listener to subscribe to the run */
+export function showRun(terminal: Terminal): RunListener {
+  let progress: ProgressLine | undefined;
+  return (event) => {
+    switch (event.type) {
+      case 'started':
+        progress = terminal.progress({ label: event.command, unit: 'steps', total: event.totalSteps });
+        return;
+      case 'resumed':
+        terminal.note(`resuming after step ${event.step}`);
+        progress = terminal.progress({
+          label: 'resumed',
+          unit: 'steps',
+          total: event.totalSteps,
+          from: event.step,
+        });
+        return;
+      case 'step': {
+        const { loss, learningRate, tokensPerSecond } = event;
+        progress?.update(event.step, { loss, learningRate, tokensPerSecond });
+        return;
+      }
+      case 'evaluation':
+        terminal.note(
+          `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)}`,
+        );
+        return;
+      case 'sample':
+        terminal.note(terminal.coloured(`step ${event.step}: ${visible(event.prompt)}`, 'dim'));
+        terminal.note(visible(event.completion));
+        return;
+      case 'warning':
+        terminal.warn(event.message);
+        return;
+      case 'skipped':
+        terminal.warn(
+          `${event.count} ${event.what}${event.count === 1 ? '' : 's'} left out: ${event.reason}`,
+        );
+        return;
+      case 'checkpoint':
+        return;
+      case 'finished':
+        progress?.finish();
+        return;
+    }
+  };
+}

@@ -1,0 +1,15 @@
+// The options that every training stage has in common, said once so that they mean the same everywhere.
+
+import { z } from 'zod';
+
+export const stageOptions = {
+  model: z.string().describe('folder of the model to start from'),
+  data: z.array(z.string()).min(1).describe('files to learn from'),
+  out: z.string().describe('folder of the run; new or empty, unless --resume'),
+  seed: z.int().min(0).default(0).describe('where all random numbers start'),
+  device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto').describe('where to compute'),
+  threads: z.int().min(1).optional().describe('CPU threads; all cores unless given'),
+  resume: z.boolean().default(false).describe('continue the run in --out from its last checkpoint'),
+  maxSteps: z.int().min(1).optional().describe('stop after so many updates'),
+  strict: z.boolean().default(false).describe('stop at the first faulty record instead of leaving it out'),
+};
