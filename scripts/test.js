@@ -1,0 +1,96 @@
+// What `npm test` runs, from a fresh clone with Node alone: installs, builds, tests, and says what was slow and
+// what was skipped. Words after `--` go to vitest. HEED_REQUIRE_GOLDEN=1 makes a skipped golden test a failure.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const slowestCount = 5;
+
+process.chdir(root);
+process.exitCode = main(process.argv.slice(2));
+
+function main(words) {
+  if (!isInstalled() && !runs('npm', ['ci'])) return 1;
+  rmSync('dist', { recursive: true, force: true });
+  if (!runs('npm', ['run', '--silent', 'build'])) return 1;
+  const passes =
+    words.length > 0
+      ? [words]
+      : [
+          ['--exclude', '**/*.slow.test.ts'],
+          ['.slow.test.ts', '--passWithNoTests'],
+        ];
+  const results = passes.map(runTests);
+  const files = results.flatMap(({ files }) => files);
+  reportSlowest(files);
+  const lacksGolden = reportSkipped(files);
+  if (words.length === 0) console.log(`Unit tests took ${results[0].seconds.toFixed(1)} s.`);
+  if (lacksGolden && process.env.HEED_REQUIRE_GOLDEN) {
+    console.error('Golden tests were skipped, and HEED_REQUIRE_GOLDEN asks for all of them.');
+    return 1;
+  }
+  return results.every(({ passed }) => passed) ? 0 : 1;
+}
+
+function isInstalled() {
+  const marker = 'node_modules/.package-lock.json';
+  return existsSync(marker) && statSync(marker).mtimeMs >= statSync('package-lock.json').mtimeMs;
+}
+
+function runs(program, words) {
+  // On Windows npm is a script, which only a shell can start.
+  const { status, error } = spawnSync(program, words, {
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (error) console.error(`${program}: ${error.message}`);
+  return status === 0;
+}
+
+/** One vitest run: whether it passed, how long it took, and its report by file. */
+function runTests(words) {
+  const folder = mkdtempSync(join(tmpdir(), 'heed-test-'));
+  const report = join(folder, 'report.json');
+  const start = performance.now();
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const passed = runs(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...words]);
+  const seconds = (performance.now() - start) / 1000;
+  const files = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).testResults : [];
+  rmSync(folder, { recursive: true });
+  return { passed, seconds, files };
+}
+
+function reportSlowest(files) {
+  const seconds = ({ startTime, endTime }) => (endTime - startTime) / 1000;
+  const slowest = files.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, slowestCount);
+  console.log('Slowest test files:');
+  for (const file of slowest)
+    console.log(`  ${seconds(file).toFixed(1).padStart(6)} s  ${relative(root, file.name)}`);
+}
+
+/** @returns whether a test that needs the golden data was skipped */
+function reportSkipped(files) {
+  const skipped = files.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === 'skipped' || status === 'pending')
+      .map(({ fullName }) => ({ file: relative(root, name), fullName, isGolden: isGolden(name, fullName) })),
+  );
+  const golden = skipped.filter(({ isGolden }) => isGolden);
+  console.log(`Skipped tests: ${skipped.length}, of them golden: ${golden.length}.`);
+  if (golden.length > 0) {
+    const folder = resolve(process.env.HEED_GOLDEN ?? '../shared/golden');
+    console.log(`  Golden data ${existsSync(folder) ? 'found' : 'missing'} at ${folder} (HEED_GOLDEN).`);
+  }
+  for (const { file, fullName } of skipped) console.log(`  ${file}: ${fullName}`);
+  return golden.length > 0;
+}
+
+/** A test is golden by its title, or by lying in a file that reads the golden data, unless a device is its reason. */
+function isGolden(file, fullName) {
+  if (/golden/i.test(fullName)) return true;
+  return !/web ?gpu|cuda|device/i.test(fullName) && readFileSync(file, 'utf8').includes('HEED_GOLDEN');
+}
