@@ -1,0 +1,75 @@
+// Makes flagged tokens fit the context, by a declared side or not at all; a whole completion is never cut away.
+
+import type { PromptTokenizer } from './prompt-tokenizer.ts';
+import type { Dropped, DropReason, RowSource, TokenRow } from './token-row.ts';
+import type { FlaggedTokens } from './token-runs.ts';
+
+/** For rows that are too long: drop them, cut the prompt's beginning, or cut the last completion's end (and so its
+ * EOS). */
+export type Truncation = 'drop' | 'prompt-left' | 'completion-right';
+
+export interface FitOptions {
+  /** The context: no row is longer. */
+  maxLength: number;
+  truncation: Truncation;
+  /** The model's; ids from here on are refused. Default: the tokenizer's. */
+  vocabularySize?: number;
+}
+
+/**
+ * One row that fits the context.
+ * @returns the row, or why it is dropped
+ */
+export function fitTokens(
+  tokens: FlaggedTokens,
+  tokenizer: PromptTokenizer,
+  options: FitOptions,
+  source: RowSource,
+): TokenRow | Dropped {
+  const { ids, isTrained } = tokens;
+  const vocabularySize = options.vocabularySize ?? tokenizer.vocabularySize ?? Number.POSITIVE_INFINITY;
+  if (ids.some((id) => id >= vocabularySize)) return { dropped: 'unknown-token-id' };
+  const promptLength = isTrained.indexOf(1);
+  if (promptLength < 0) return { dropped: 'no-trained-token' };
+  const excess = ids.length - options.maxLength;
+  if (excess <= 0) return asRow(tokens, () => true, source);
+  const leadLength = ids[0] === tokenizer.special.bos ? 1 : 0;
+  const cut = cuts[options.truncation]({ promptLength, leadLength, excess, maxLength: options.maxLength });
+  return typeof cut === 'string' ? { dropped: cut } : asRow(tokens, cut, source);
+}
+
+interface Fit {
+  promptLength: number;
+  /** Tokens that stay at the front: BOS. */
+  leadLength: number;
+  excess: number;
+  maxLength: number;
+}
+
+/** Which positions stay, or why the row cannot. */
+const cuts: Record<Truncation, (fit: Fit) => ((position: number) => boolean) | DropReason> = {
+  drop: tooLong,
+  'prompt-left'({ promptLength, leadLength, excess }) {
+    if (promptLength - leadLength <= excess) return 'sequence-too-long';
+    return (position) => position < leadLength || position >= leadLength + excess;
+  },
+  'completion-right'(fit) {
+    return fit.promptLength >= fit.maxLength ? tooLong(fit) : (position) => position < fit.maxLength;
+  },
+};
+
+function tooLong({ promptLength, maxLength }: Fit): DropReason {
+  return promptLength >= maxLength ? 'prompt-too-long' : 'sequence-too-long';
+}
+
+function asRow(
+  { ids, isTrained }: FlaggedTokens,
+  stays: (position: number) => boolean,
+  source: RowSource,
+): TokenRow {
+  return {
+    ids: Int32Array.from(ids.filter((_, position) => stays(position))),
+    isTrained: Uint8Array.from(isTrained.filter((_, position) => stays(position))),
+    source,
+  };
+}

@@ -1,0 +1,245 @@
+// An instruction record to one row of tokens: template, ids, and which tokens the loss counts.
+// Trained: each completion or assistant turn with the token that ends it. What cannot be trained is dropped for a
+// named reason, never silently cut.
+
+import { UserError } from '../../engine/errors.ts';
+import { findChatSpans, findPromptSpans, type Span } from './chat-spans.ts';
+import { type FitOptions, fitTokens } from './fit.ts';
+import {
+  leadingTokens,
+  type PromptTokenizer,
+  requireEndToken,
+  tokenizePrompt,
+  tokenName,
+} from './prompt-tokenizer.ts';
+import type { InstructionRecord, Message, PreferenceRecord } from './records.ts';
+import { type ChatTemplate, chatTemplateOf, renderAlpacaPrompt } from './template.ts';
+import {
+  type Dropped,
+  type DropReason,
+  isDropped,
+  type Notice,
+  type RowSource,
+  type TokenRow,
+} from './token-row.ts';
+import { encodeParts, type FlaggedTokens, type Part, parseTemplateText } from './token-runs.ts';
+
+export type { TokenRow } from './token-row.ts';
+
+export interface TokenizeOptions extends FitOptions {
+  /** For conversations; otherwise the tokenizer's own, or the Alpaca manner where it has none. */
+  chatTemplate?: ChatTemplate;
+  /** `as-given` scores a completion just as it is; training appends EOS where it is missing. */
+  ending?: 'append-eos' | 'as-given';
+  onNotice?: (notice: Notice) => void;
+}
+
+/**
+ * One record to one row. Special tokens in a record's text are text; only templates write control tokens. A
+ * completion that ends in the EOS token's name ends in that token.
+ * @throws UserError when the tokenizer has no usable EOS
+ */
+export function tokenizeInstruction(
+  record: InstructionRecord,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+  source: RowSource = { file: '', line: 0 },
+): TokenRow | Dropped {
+  requireEndToken(tokenizer);
+  const blank = blankPart(record);
+  if (blank) return { dropped: blank };
+  const tokens = flagTokens(record, tokenizer, options);
+  if ('dropped' in tokens) return tokens;
+  if (tokens.splitBorders > 0) options.onNotice?.('split-border');
+  return fitTokens(tokens, tokenizer, options, source);
+}
+
+/** Both answers of a preference, each after the same prompt; dropped when either is, or when they are the same. */
+export function tokenizePreference(
+  record: PreferenceRecord,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+  source: RowSource = { file: '', line: 0 },
+): { chosen: TokenRow; rejected: TokenRow } | Dropped {
+  const [first, second] = answersOf(record);
+  const chosen = tokenizeInstruction(first, tokenizer, options, source);
+  if (isDropped(chosen)) return chosen;
+  const rejected = tokenizeInstruction(second, tokenizer, options, source);
+  if (isDropped(rejected)) return rejected;
+  const isSame =
+    chosen.ids.length === rejected.ids.length && chosen.ids.every((id, i) => id === rejected.ids[i]);
+  return isSame ? { dropped: 'chosen-equals-rejected' } : { chosen, rejected };
+}
+
+/** The ids that generation is given for a record's (or a conversation's next) completion. */
+export function tokenizeRecordPrompt(
+  record: InstructionRecord,
+  tokenizer: PromptTokenizer,
+  chatTemplate?: ChatTemplate,
+): number[] {
+  switch (record.kind) {
+    case 'alpaca':
+      return tokenizePrompt(renderAlpacaPrompt(record), tokenizer);
+    case 'completion':
+      return tokenizePrompt(record.prompt, tokenizer);
+    case 'tokens':
+      return record.promptIds;
+    case 'messages':
+      return tokenizeChatPrompt(untilLastAnswer(record.messages), tokenizer, chatTemplate);
+  }
+}
+
+/** A conversation and the beginning of the next assistant turn, as ids. @throws UserError when it cannot be rendered */
+export function tokenizeChatPrompt(
+  messages: readonly Message[],
+  tokenizer: PromptTokenizer,
+  chatTemplate: ChatTemplate = chatTemplateOf(tokenizer),
+): number[] {
+  const found = findPromptSpans(messages, chatTemplate);
+  if (found.kind === 'spans') return encodeParts(spanParts(found.spans, tokenizer), tokenizer).ids;
+  throw new UserError({ where: 'chat template', expected: 'contents as they are', found: found.reason });
+}
+
+function untilLastAnswer(messages: readonly Message[]): readonly Message[] {
+  const last = messages.findLastIndex(({ role }) => role === 'assistant');
+  return last < 0 ? messages : messages.slice(0, last);
+}
+
+function answersOf(record: PreferenceRecord): [InstructionRecord, InstructionRecord] {
+  if (record.kind === 'preference') {
+    const { prompt, chosen, rejected } = record;
+    return [
+      { kind: 'completion', prompt, completion: chosen },
+      { kind: 'completion', prompt, completion: rejected },
+    ];
+  }
+  const { promptIds, chosenIds, rejectedIds } = record;
+  return [
+    { kind: 'tokens', promptIds, completionIds: chosenIds },
+    { kind: 'tokens', promptIds, completionIds: rejectedIds },
+  ];
+}
+
+function blankPart(record: InstructionRecord): DropReason | undefined {
+  switch (record.kind) {
+    case 'alpaca':
+      if (isBlank(record.instruction)) return 'empty-prompt';
+      return isBlank(record.output) ? 'empty-completion' : undefined;
+    case 'completion':
+      if (record.prompt === '') return 'empty-prompt';
+      return isBlank(record.completion) ? 'empty-completion' : undefined;
+    case 'tokens':
+      if (record.promptIds.length === 0) return 'empty-prompt';
+      return record.completionIds.length === 0 ? 'empty-completion' : undefined;
+    case 'messages': {
+      const answers = record.messages.filter(({ role }) => role === 'assistant');
+      if (answers.length === 0) return 'no-trained-token';
+      return answers.some(({ content }) => isBlank(content)) ? 'empty-completion' : undefined;
+    }
+  }
+}
+
+function isBlank(text: string): boolean {
+  return text.trim() === '';
+}
+
+function flagTokens(
+  record: InstructionRecord,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+): FlaggedTokens | Dropped {
+  switch (record.kind) {
+    case 'alpaca': {
+      const prompt = renderAlpacaPrompt(record);
+      const end = tokenName(tokenizer, requireEndToken(tokenizer));
+      if (
+        record.text !== undefined &&
+        withoutEnd(record.text, end) !== prompt + withoutEnd(record.output, end)
+      ) {
+        options.onNotice?.('text-differs');
+      }
+      return flagPair(prompt, record.output, tokenizer, options);
+    }
+    case 'completion':
+      return flagPair(record.prompt, record.completion, tokenizer, options);
+    case 'tokens':
+      return flagIds(record, tokenizer, options);
+    case 'messages':
+      return flagMessages(record.messages, tokenizer, options);
+  }
+}
+
+function flagPair(
+  prompt: string,
+  completion: string,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+): FlaggedTokens {
+  const eos = requireEndToken(tokenizer);
+  const body = withoutEnd(completion, tokenName(tokenizer, eos));
+  const hasEnd = options.ending !== 'as-given' || body.length < completion.length;
+  const parts: Part[] = [
+    ...leadingTokens(tokenizer).map((id) => ({ id, isTrained: false })),
+    { text: prompt, isTrained: false },
+    { text: body, isTrained: true },
+    ...(hasEnd ? [{ id: eos, isTrained: true }] : []),
+  ];
+  return encodeParts(parts, tokenizer);
+}
+
+function withoutEnd(text: string, end: string): string {
+  return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
+}
+
+function flagIds(
+  record: { promptIds: number[]; completionIds: number[] },
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+): FlaggedTokens {
+  const eos = requireEndToken(tokenizer);
+  const isComplete = options.ending === 'as-given' || record.completionIds.at(-1) === eos;
+  const completion = isComplete ? record.completionIds : [...record.completionIds, eos];
+  return {
+    ids: [...record.promptIds, ...completion],
+    isTrained: [...record.promptIds.map(() => 0), ...completion.map(() => 1)],
+    splitBorders: 0,
+  };
+}
+
+function flagMessages(
+  messages: readonly Message[],
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+): FlaggedTokens | Dropped {
+  const template = options.chatTemplate ?? ownTemplate(tokenizer);
+  try {
+    const found = findChatSpans(messages, template);
+    if (found.kind === 'mismatch') return { dropped: 'template-mismatch', detail: found.reason };
+    return encodeParts(spanParts(found.spans, tokenizer), tokenizer);
+  } catch (error) {
+    if (error instanceof UserError) return { dropped: 'template-refused', detail: error.message };
+    throw error;
+  }
+}
+
+const ownTemplates = new WeakMap<PromptTokenizer, ChatTemplate>();
+
+function ownTemplate(tokenizer: PromptTokenizer): ChatTemplate {
+  let template = ownTemplates.get(tokenizer);
+  if (!template) {
+    template = chatTemplateOf(tokenizer);
+    ownTemplates.set(tokenizer, template);
+  }
+  return template;
+}
+
+function spanParts(spans: readonly (Span | 'end')[], tokenizer: PromptTokenizer): Part[] {
+  return spans.flatMap((span): Part[] => {
+    if (span === 'end') return [{ id: requireEndToken(tokenizer), isTrained: true }];
+    const { text, isTrained, isTemplate } = span;
+    if (!isTemplate) return [{ text, isTrained }];
+    return parseTemplateText(text, tokenizer).map((part) =>
+      typeof part === 'string' ? { text: part, isTrained } : { id: part, isTrained },
+    );
+  });
+}
