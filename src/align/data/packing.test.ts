@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { packRows, packTexts, planWindows, type TokenPiece, type Window } from './packing.ts';
+import type { TokenRow } from './token-row.ts';
+
+function row(ids: number[], promptLength: number): TokenRow {
+  const isTrained = Uint8Array.from(ids, (_, i) => (i >= promptLength ? 1 : 0));
+  return { ids: Int32Array.from(ids), isTrained, source: { file: '', line: 0 } };
+}
+
+describe('packRows', () => {
+  it('lays two rows in a window by hand', () => {
+    const [window, ...others] = packRows([row([11, 12, 13], 1), row([21, 22, 23, 24], 2)], 8);
+    expect(others).toEqual([]);
+    expect(window).toEqual({
+      ids: Int32Array.of(11, 12, 13, 21, 22, 23, 24, 0),
+      positions: Int32Array.of(0, 1, 2, 0, 1, 2, 3, 0),
+      segments: Int32Array.of(0, 0, 0, 1, 1, 1, 1, -1),
+      targets: Int32Array.of(12, 13, 0, 22, 23, 24, 0, 0),
+      weights: Float32Array.of(1, 1, 0, 0, 1, 1, 0, 0),
+    });
+  });
+
+  it('keeps every row whole, once, with exactly its trained tokens as targets', () => {
+    const shape = fc.tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 20 }));
+    fc.assert(
+      fc.property(fc.array(shape, { maxLength: 30 }), (shapes) => {
+        const rows = shapes.map(([length, prompt], n) =>
+          row(
+            Array.from({ length }, (_, i) => 1000 * n + i + 1),
+            Math.min(prompt, length),
+          ),
+        );
+        const found = packRows(rows, 20).flatMap(unpack);
+        found.sort((a, b) => a.ids[0] - b.ids[0]);
+        expect(found).toEqual(
+          rows.map(({ ids, isTrained }) => ({
+            ids: Array.from(ids),
+            targets: Array.from(ids).filter((_, i) => i > 0 && isTrained[i] === 1),
+          })),
+        );
+      }),
+      { numRuns: 60, seed: 2 },
+    );
+  });
+
+  it('fills windows as best-fit decreasing does', () => {
+    expect(planWindows([2, 5, 4, 7, 1, 3, 8], 10)).toEqual([
+      [0, 6],
+      [1, 2, 4],
+      [3, 5],
+    ]);
+  });
+
+  it('refuses a row longer than the window', () => {
+    expect(() => packRows([row([1, 2, 3], 1)], 2)).toThrow(
+      "expected at most 2 tokens, the window's length, got 3",
+    );
+  });
+});
+
+function unpack(window: Window): { ids: number[]; targets: number[] }[] {
+  const rows: { ids: number[]; targets: number[] }[] = [];
+  for (let t = 0; t < window.ids.length; t++) {
+    const segment = window.segments[t];
+    if (segment < 0) {
+      expect(window.weights[t]).toBe(0);
+      continue;
+    }
+    rows[segment] ??= { ids: [], targets: [] };
+    expect(window.positions[t]).toBe(rows[segment].ids.length);
+    rows[segment].ids.push(window.ids[t]);
+    if (window.weights[t] === 0) continue;
+    expect(window.segments[t + 1]).toBe(segment);
+    expect(window.ids[t + 1]).toBe(window.targets[t]);
+    rows[segment].targets.push(window.targets[t]);
+  }
+  return rows;
+}
+
+async function pack(pieces: TokenPiece[], windowLength: number): Promise<Window[]> {
+  const windows: Window[] = [];
+  for await (const window of packTexts(pieces, windowLength, 99)) windows.push(window);
+  return windows;
+}
+
+describe('packTexts', () => {
+  it('joins documents by EOS, cuts full windows and carries the rest over', async () => {
+    const windows = await pack(
+      [
+        { ids: [1, 2], endsDocument: false },
+        { ids: [3], endsDocument: true },
+        { ids: [4, 5, 6], endsDocument: true },
+      ],
+      6,
+    );
+    expect(windows).toEqual([
+      {
+        ids: Int32Array.of(1, 2, 3, 99, 4, 5),
+        positions: Int32Array.of(0, 1, 2, 3, 0, 1),
+        segments: Int32Array.of(0, 0, 0, 0, 1, 1),
+        targets: Int32Array.of(2, 3, 99, 0, 5, 6),
+        weights: Float32Array.of(1, 1, 1, 0, 1, 1),
+      },
+      {
+        ids: Int32Array.of(6, 99, 0, 0, 0, 0),
+        positions: Int32Array.of(0, 1, 0, 0, 0, 0),
+        segments: Int32Array.of(0, 0, -1, -1, -1, -1),
+        targets: Int32Array.of(99, 0, 0, 0, 0, 0),
+        weights: Float32Array.of(1, 0, 0, 0, 0, 0),
+      },
+    ]);
+  });
+
+  it('makes every token but the first of a document a target exactly once, at any window length', async () => {
+    const documents = Array.from({ length: 9 }, (_, n) =>
+      Array.from({ length: 1 + 3 * n }, (_, i) => 100 * (n + 1) + i),
+    );
+    const expected = documents.flatMap((ids) => [...ids.slice(1), 99]);
+    for (const windowLength of [1, 2, 3, 7, 16, 500]) {
+      const windows = await pack(
+        documents.map((ids) => ({ ids, endsDocument: true })),
+        windowLength,
+      );
+      const targets = windows.flatMap((w) => Array.from(w.targets).filter((_, t) => w.weights[t] === 1));
+      expect(targets).toEqual(expected);
+    }
+  });
+
+  it('puts no second EOS after a document that ends in one, and none for no document', async () => {
+    const [window] = await pack(
+      [
+        { ids: [1, 99], endsDocument: true },
+        { ids: [], endsDocument: true },
+      ],
+      4,
+    );
+    expect(Array.from(window.segments)).toEqual([0, 0, -1, -1]);
+  });
+});
