@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainTokenizer } from '../../language/text/train.ts';
+import { fingerprintFile, requireSameData } from './fingerprint.ts';
+import { loadInstructionRows, loadPreferenceRows } from './load.ts';
+import { packRows } from './packing.ts';
+import { quarantineTo } from './quarantine.ts';
+import type { RowFault } from './read.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'heed-load-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, ...rows: (object | string)[]): string {
+  const path = join(folder, name);
+  writeFileSync(path, rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n'));
+  return path;
+}
+
+const tokenizer = trainTokenizer(['hello world'], { vocabularySize: 258, eos: '</s>', pad: '<pad>' });
+const options = { maxLength: 64, truncation: 'drop' } as const;
+
+describe('loadInstructionRows', () => {
+  it('keeps good rows, drops and sets aside the others, and counts each by its reason', async () => {
+    const path = file(
+      'mixed.jsonl',
+      { prompt: 'ab', completion: 'cde' },
+      '{"prompt":',
+      { prompt: 'ab', completion: ' ' },
+      { prompt: 'ab', completion: 'cde', note: 'again' },
+      { prompt: 'p', completion: 'x'.repeat(100) },
+      { prompt: 'a', chosen: 'b', rejected: 'c' },
+      { text: 'pretraining' },
+      { prompt: 'abcd', completion: 'e' },
+    );
+    const lines: string[] = [];
+    const onFault = quarantineTo((line) => lines.push(line));
+    const { rows, report } = await loadInstructionRows([path], tokenizer, { ...options, onFault });
+    expect(rows.map(({ ids, source }) => [ids.length, source.line])).toEqual([
+      [6, 1],
+      [6, 4],
+      [6, 8],
+    ]);
+    expect(report).toMatchObject({
+      rows: 8,
+      kept: 3,
+      dropped: { 'empty-completion': 1, 'sequence-too-long': 1 },
+      faults: 3,
+      notices: { duplicate: 1 },
+      tokens: 18,
+      trainedTokens: 10,
+      lengths: { min: 6, median: 6, p95: 6, max: 6 },
+    });
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      { file: path, line: 2, offset: 35, reason: expect.stringMatching(/^not JSON/), raw: '{"prompt":' },
+      {
+        file: path,
+        line: 6,
+        offset: expect.any(Number),
+        reason: 'expected an instruction (Alpaca, prompt/completion or messages), got a preference row',
+        raw: '{"prompt":"a","chosen":"b","rejected":"c"}',
+      },
+      {
+        file: path,
+        line: 7,
+        offset: expect.any(Number),
+        reason: expect.stringContaining('got a text row'),
+        raw: '{"text":"pretraining"}',
+      },
+    ]);
+  });
+
+  it('stops at an unreadable or unrecognised row when strict, but not at a dropped one', async () => {
+    const odd = file('odd.jsonl', { prompt: 'a', completion: 'b' }, { question: 'c' });
+    await expect(loadInstructionRows([odd], tokenizer, { ...options, strict: true })).rejects.toThrow(
+      `${odd}:2: expected a readable row (--strict), got no known format has the keys question`,
+    );
+    const blank = file('blank.jsonl', { prompt: 'a', completion: 'b' }, { prompt: 'a', completion: '' });
+    const { report } = await loadInstructionRows([blank], tokenizer, { ...options, strict: true });
+    expect(report.dropped).toEqual({ 'empty-completion': 1 });
+  });
+
+  it('says why no row is left', async () => {
+    const empty = file('empty.jsonl', '');
+    await expect(loadInstructionRows([empty], tokenizer, options)).rejects.toThrow(
+      `${empty}: expected at least one row that is an instruction (Alpaca, prompt/completion or messages), got no rows at all`,
+    );
+    const bad = file('bad.jsonl', 'x', { prompt: 'a', completion: '' });
+    await expect(loadInstructionRows([bad], tokenizer, options)).rejects.toThrow(
+      /got none of 2 \(1 unreadable, the first at .*bad\.jsonl:1: not JSON.*; 1 dropped because a completion is empty/,
+    );
+  });
+
+  it('gives the same windows whether the rows are in one file or in shards', async () => {
+    const rows = Array.from({ length: 60 }, (_, i) => ({
+      prompt: `p${i}`,
+      completion: 'c'.repeat(1 + ((i * 7) % 23)),
+    }));
+    const hash = async (paths: string[]): Promise<string> => {
+      const loaded = await loadInstructionRows(paths, tokenizer, options);
+      const digest = createHash('sha256');
+      for (const window of packRows(loaded.rows, 64)) digest.update(window.ids).update(window.segments);
+      return digest.digest('hex');
+    };
+    const whole = await hash([file('whole.jsonl', ...rows)]);
+    const shards = [0, 20, 40].map((at) => file(`shard-${at}.jsonl`, ...rows.slice(at, at + 20)));
+    expect(await hash(shards)).toBe(whole);
+  });
+
+  it('reports progress and the fingerprint of what was read', async () => {
+    const path = file('a.jsonl', { instruction: 'a', output: 'b' }, { instruction: 'c', output: 'd' });
+    const seen: { rows: number; bytes: number }[] = [];
+    const { report } = await loadInstructionRows([path], tokenizer, {
+      ...options,
+      maxLength: 512,
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(seen.at(-1)).toEqual({ file: path, rows: 2, bytes: 65 });
+    expect(report.files).toEqual([await fingerprintFile(path)]);
+  });
+});
+
+describe('loadPreferenceRows', () => {
+  it('counts repeated pairs, contradictions and pairs of equals', async () => {
+    const path = file(
+      'pairs.jsonl',
+      { prompt: 'p', chosen: 'a', rejected: 'b' },
+      { prompt: 'p', chosen: 'a', rejected: 'b' },
+      { prompt: 'p', chosen: 'b', rejected: 'a' },
+      { prompt: 'p', chosen: 'a', rejected: 'a' },
+    );
+    const { rows, report } = await loadPreferenceRows([path], tokenizer, options);
+    expect(rows).toHaveLength(3);
+    expect(report.notices).toEqual({ duplicate: 1, contradiction: 1 });
+    expect(report.dropped).toEqual({ 'chosen-equals-rejected': 1 });
+  });
+});
+
+describe('fingerprints', () => {
+  it('are the SHA-256 of the file, byte order mark included', async () => {
+    const path = file('hash.txt', '\ufeffabc');
+    expect(await fingerprintFile(path)).toEqual({
+      path,
+      bytes: 6,
+      sha256: createHash('sha256').update(Buffer.from('\ufeffabc')).digest('hex'),
+    });
+  });
+
+  it('refuse data that changed since the run began, and not a moved file', async () => {
+    const before = await fingerprintFile(file('then.txt', 'abc'));
+    const moved = await fingerprintFile(file('moved.txt', 'abc'));
+    const changed = await fingerprintFile(file('then.txt', 'abd'));
+    expect(() => requireSameData([before], [moved])).not.toThrow();
+    expect(() => requireSameData([before], [changed])).toThrow(
+      /then\.txt: expected the file that this run began with/,
+    );
+    expect(() => requireSameData([before], [before, changed])).toThrow(
+      'data files: expected the 1 that this run began with, got 2',
+    );
+  });
+});
+
+describe('a row set aside', () => {
+  it('is reported the moment it is met, before the reading fails', async () => {
+    const path = file('late.jsonl', { prompt: 'a', completion: 'b' }, 'oops');
+    const faults: RowFault[] = [];
+    const load = loadInstructionRows([path], tokenizer, {
+      ...options,
+      strict: true,
+      onFault: (f) => faults.push(f),
+    });
+    await expect(load).rejects.toThrow();
+    expect(faults.map(({ line }) => line)).toEqual([2]);
+  });
+});

@@ -1,0 +1,178 @@
+// Data files to rows of tokens with a report: read, recognise, tokenise, count. Nothing here needs a model, so a
+// mistake in the data is told before one is loaded.
+
+import { createHash } from 'node:crypto';
+import { UserError } from '../../engine/errors.ts';
+import { type Fingerprint, startFingerprint } from './fingerprint.ts';
+import { type PromptTokenizer, requireEndToken } from './prompt-tokenizer.ts';
+import { excerpt, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
+import { type DataRecord, type InstructionRecord, type PreferenceRecord, recognise } from './records.ts';
+import { type DataReport, DataTally } from './report.ts';
+import { type Dropped, isDropped, type RowSource, type TokenRow } from './token-row.ts';
+import { type TokenizeOptions, tokenizeInstruction, tokenizePreference } from './tokenize.ts';
+
+export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
+  /** Stop at the first row that cannot be read. */
+  strict?: boolean;
+  /** Sees each row that is set aside; see quarantineTo. */
+  onFault?: (fault: RowFault) => void;
+  /** Called about every thousand rows. */
+  onProgress?: (progress: { file: string; rows: number; bytes: number }) => void;
+  maxRowBytes?: number;
+}
+
+export interface PreferenceRow {
+  chosen: TokenRow;
+  rejected: TokenRow;
+}
+
+const ROWS_PER_PROGRESS = 1000;
+
+/**
+ * Instruction rows of all files, in order.
+ * @throws UserError when no row is left, when a file cannot be opened, or when the tokenizer has no usable EOS;
+ * FormatError at the first bad row when strict
+ */
+export async function loadInstructionRows(
+  files: readonly string[],
+  tokenizer: PromptTokenizer,
+  options: LoadOptions,
+): Promise<{ rows: TokenRow[]; report: DataReport }> {
+  requireEndToken(tokenizer);
+  const tally = new DataTally();
+  const seen = new Set<string>();
+  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
+  return loadRows(files, options, tally, {
+    accepts: isInstruction,
+    expected: 'an instruction (Alpaca, prompt/completion or messages)',
+    take: (record, source) => tokenizeInstruction(record, tokenizer, settings, source),
+    sequences: (row) => [row],
+    onKept(row) {
+      if (isRepeated(digest(row), seen)) tally.addNotice('duplicate');
+    },
+  });
+}
+
+/** Preference rows of all files, in order; errors as loadInstructionRows. Contradictions are kept and counted. */
+export async function loadPreferenceRows(
+  files: readonly string[],
+  tokenizer: PromptTokenizer,
+  options: LoadOptions,
+): Promise<{ rows: PreferenceRow[]; report: DataReport }> {
+  requireEndToken(tokenizer);
+  const tally = new DataTally();
+  const seen = new Set<string>();
+  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
+  return loadRows(files, options, tally, {
+    accepts: isPreference,
+    expected: 'a preference (prompt, chosen, rejected)',
+    take: (record, source) => tokenizePreference(record, tokenizer, settings, source),
+    sequences: ({ chosen, rejected }) => [chosen, rejected],
+    onKept({ chosen, rejected }) {
+      const [better, worse] = [digest(chosen), digest(rejected)];
+      if (seen.has(`${worse} ${better}`)) tally.addNotice('contradiction');
+      if (isRepeated(`${better} ${worse}`, seen)) tally.addNotice('duplicate');
+    },
+  });
+}
+
+interface RowKind<Accepted extends DataRecord, Row extends object> {
+  accepts: (record: DataRecord) => record is Accepted;
+  /** For the message when a row is another kind of record. */
+  expected: string;
+  take: (record: Accepted, source: RowSource) => Row | Dropped;
+  sequences: (row: Row) => TokenRow[];
+  onKept: (row: Row) => void;
+}
+
+async function loadRows<Accepted extends DataRecord, Row extends object>(
+  files: readonly string[],
+  options: LoadOptions,
+  tally: DataTally,
+  kind: RowKind<Accepted, Row>,
+): Promise<{ rows: Row[]; report: DataReport }> {
+  const rows: Row[] = [];
+  const fingerprints: Fingerprint[] = [];
+  for (const file of files) {
+    for await (const row of readFile(file, options, tally, kind, fingerprints)) {
+      tally.addKept(kind.sequences(row));
+      kind.onKept(row);
+      rows.push(row);
+    }
+  }
+  if (rows.length > 0) return { rows, report: tally.report(fingerprints) };
+  throw new UserError({
+    where: files.join(', ') || 'data',
+    expected: `at least one row that is ${kind.expected}`,
+    found: tally.describeLosses(),
+    advice: 'heed data inspect, which shows what is read',
+  });
+}
+
+async function* readFile<Accepted extends DataRecord, Row extends object>(
+  file: string,
+  options: LoadOptions,
+  tally: DataTally,
+  kind: RowKind<Accepted, Row>,
+  fingerprints: Fingerprint[],
+): AsyncGenerator<Row> {
+  const fingerprint = startFingerprint(file);
+  let bytes = 0;
+  const reading: ReadOptions = {
+    strict: options.strict,
+    maxRowBytes: options.maxRowBytes,
+    onFault(fault) {
+      tally.addFault(fault);
+      options.onFault?.(fault);
+    },
+    onBytes(chunk) {
+      bytes += chunk.length;
+      fingerprint.add(chunk);
+    },
+  };
+  for await (const json of readJsonLines(file, reading)) {
+    const row = takeRow(file, json, reading, tally, kind);
+    if (row) yield row;
+    if (tally.rows % ROWS_PER_PROGRESS === 0) options.onProgress?.({ file, rows: tally.rows, bytes });
+  }
+  options.onProgress?.({ file, rows: tally.rows, bytes });
+  fingerprints.push(fingerprint.finish());
+}
+
+function takeRow<Accepted extends DataRecord, Row extends object>(
+  file: string,
+  { value, line, offset }: JsonRow,
+  reading: ReadOptions,
+  tally: DataTally,
+  kind: RowKind<Accepted, Row>,
+): Row | undefined {
+  const record = recognise(value);
+  if (record.kind === 'unrecognised' || !kind.accepts(record)) {
+    const reason =
+      record.kind === 'unrecognised' ? record.reason : `expected ${kind.expected}, got a ${record.kind} row`;
+    setAside({ file, line, offset, reason, raw: excerpt(JSON.stringify(value)) }, reading);
+    return undefined;
+  }
+  const outcome = kind.take(record, { file, line });
+  if (!isDropped(outcome)) return outcome;
+  tally.addDropped(outcome.dropped);
+  return undefined;
+}
+
+function isInstruction(record: DataRecord): record is InstructionRecord {
+  return ['alpaca', 'completion', 'messages', 'tokens'].includes(record.kind);
+}
+
+function isPreference(record: DataRecord): record is PreferenceRecord {
+  return record.kind === 'preference' || record.kind === 'preference-tokens';
+}
+
+function digest(row: TokenRow): string {
+  return createHash('sha1').update(row.ids).update(row.isTrained).digest('base64').slice(0, 16);
+}
+
+function isRepeated(key: string, seen: Set<string>): boolean {
+  if (seen.has(key)) return true;
+  seen.add(key);
+  return false;
+}

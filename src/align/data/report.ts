@@ -1,0 +1,93 @@
+// What became of a data set's rows, for people and for the run's record.
+
+import type { Fingerprint } from './fingerprint.ts';
+import type { RowFault } from './read.ts';
+import { type DropReason, dropReasons, type Notice, type TokenRow } from './token-row.ts';
+
+export interface DataReport {
+  /** All rows: kept + dropped + faults. */
+  rows: number;
+  kept: number;
+  /** Readable rows that cannot be trained on, by reason. */
+  dropped: Partial<Record<DropReason, number>>;
+  /** Rows that could not be read, and were set aside. */
+  faults: number;
+  /** Things that a person may want to know about kept rows. */
+  notices: Partial<Record<Notice, number>>;
+  tokens: number;
+  trainedTokens: number;
+  /** Of kept sequences, in tokens; the 95th percentile is the smallest length that 95% do not exceed. */
+  lengths: { min: number; median: number; p95: number; max: number };
+  files: Fingerprint[];
+}
+
+/** Counts rows as they come. */
+export class DataTally {
+  firstFault: RowFault | undefined;
+  private kept = 0;
+  private faults = 0;
+  private readonly dropped: Partial<Record<DropReason, number>> = {};
+  private readonly notices: Partial<Record<Notice, number>> = {};
+  private readonly lengths: number[] = [];
+  private trainedTokens = 0;
+
+  addFault(fault: RowFault): void {
+    this.firstFault ??= fault;
+    this.faults++;
+  }
+
+  addDropped(reason: DropReason): void {
+    this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
+  }
+
+  addNotice(notice: Notice): void {
+    this.notices[notice] = (this.notices[notice] ?? 0) + 1;
+  }
+
+  /** One kept row of the data: one sequence, or both of a preference. */
+  addKept(sequences: readonly TokenRow[]): void {
+    this.kept++;
+    for (const { ids, isTrained } of sequences) {
+      this.lengths.push(ids.length);
+      for (const flag of isTrained) this.trainedTokens += flag;
+    }
+  }
+
+  get rows(): number {
+    return this.kept + this.faults + sum(Object.values(this.dropped));
+  }
+
+  report(files: Fingerprint[]): DataReport {
+    const sorted = Float64Array.from(this.lengths).sort();
+    const quantile = (share: number): number =>
+      sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+    return {
+      rows: this.rows,
+      kept: this.kept,
+      dropped: { ...this.dropped },
+      faults: this.faults,
+      notices: { ...this.notices },
+      tokens: sum(this.lengths),
+      trainedTokens: this.trainedTokens,
+      lengths: { min: quantile(0), median: quantile(0.5), p95: quantile(0.95), max: quantile(1) },
+      files,
+    };
+  }
+
+  /** Why nothing is left, in one line. */
+  describeLosses(): string {
+    if (this.rows === 0) return 'no rows at all';
+    const losses = Object.entries(this.dropped).map(
+      ([reason, count]) => `${count} dropped because ${dropReasons[reason as DropReason]}`,
+    );
+    if (this.firstFault) {
+      const { file, line, reason } = this.firstFault;
+      losses.unshift(`${this.faults} unreadable, the first at ${file}:${line}: ${reason}`);
+    }
+    return `none of ${this.rows} (${losses.join('; ')})`;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
