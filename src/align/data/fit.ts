@@ -32,10 +32,12 @@ export function fitTokens(
   const promptLength = isTrained.indexOf(1);
   if (promptLength < 0) return { dropped: 'no-trained-token' };
   const excess = ids.length - options.maxLength;
-  if (excess <= 0) return asRow(tokens, () => true, source);
+  if (excess <= 0) return asRow(tokens, source);
   const leadLength = ids[0] === tokenizer.special.bos ? 1 : 0;
   const cut = cuts[options.truncation]({ promptLength, leadLength, excess, maxLength: options.maxLength });
-  return typeof cut === 'string' ? { dropped: cut } : asRow(tokens, cut, source);
+  if (typeof cut === 'string') return { dropped: cut };
+  const ofKept = (values: number[]): number[] => values.filter((_, position) => cut(position));
+  return asRow({ ...tokens, ids: ofKept(ids), isTrained: ofKept(isTrained) }, source);
 }
 
 interface Fit {
@@ -62,14 +64,6 @@ function tooLong({ promptLength, maxLength }: Fit): DropReason {
   return promptLength >= maxLength ? 'prompt-too-long' : 'sequence-too-long';
 }
 
-function asRow(
-  { ids, isTrained }: FlaggedTokens,
-  stays: (position: number) => boolean,
-  source: RowSource,
-): TokenRow {
-  return {
-    ids: Int32Array.from(ids.filter((_, position) => stays(position))),
-    isTrained: Uint8Array.from(isTrained.filter((_, position) => stays(position))),
-    source,
-  };
+function asRow({ ids, isTrained }: FlaggedTokens, source: RowSource): TokenRow {
+  return { ids: new Int32Array(ids), isTrained: new Uint8Array(isTrained), source };
 }

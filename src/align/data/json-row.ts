@@ -22,9 +22,9 @@ export function parseJsonRow(bytes: Buffer, fileOffset: number, isStrict: boolea
   if (badByte) return { kind: 'fault', reason: `${badByte.what} at byte ${fileOffset + badByte.at}` };
   const text = bytes.toString('utf8').trim();
   if (text === '') return { kind: 'blank' };
-  const shape = surveyJson(text);
+  const shape = surveyJson(text, isStrict);
   if (shape.depth > MAX_DEPTH) return { kind: 'fault', reason: `nested deeper than ${MAX_DEPTH} levels` };
-  if (isStrict && shape.repeatedKey !== undefined) {
+  if (shape.repeatedKey !== undefined) {
     return { kind: 'fault', reason: `the key ${shape.repeatedKey} is there twice` };
   }
   let value: unknown;
@@ -65,15 +65,15 @@ function isUtf8Prefix(bytes: Buffer): boolean {
   }
 }
 
-/** Depth and repeated keys, without recursion, so that no nesting can overflow the stack. */
-function surveyJson(text: string): { depth: number; repeatedKey?: string } {
+/** Depth, and repeated keys when asked for, without recursion, so that no nesting can overflow the stack. */
+function surveyJson(text: string, findsRepeats: boolean): { depth: number; repeatedKey?: string } {
   const openObjects: (Set<string> | undefined)[] = [];
   let depth = 0;
   let repeatedKey: string | undefined;
   for (let at = 0; at < text.length; at++) {
     const letter = text[at];
     if (letter === '{' || letter === '[') {
-      openObjects.push(letter === '{' ? new Set() : undefined);
+      openObjects.push(findsRepeats && letter === '{' ? new Set() : undefined);
       depth = Math.max(depth, openObjects.length);
       if (depth > MAX_DEPTH) return { depth };
     } else if (letter === '}' || letter === ']') openObjects.pop();
