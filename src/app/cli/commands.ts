@@ -2,5 +2,6 @@
 
 import type { Command } from './command.ts';
 import { doctor } from './commands/doctor.ts';
+import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 
-export const commands: readonly Command[] = [doctor];
+export const commands: readonly Command[] = [tokenizerTrain, tokenizerEncode, doctor];

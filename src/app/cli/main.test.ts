@@ -1,9 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runHeed } from './testing/run-heed.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -11,20 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function heed(words: string[], launcher = resolve('bin/heed.js')): Promise<Outcome> {
-  const options = { cwd: folder, env: { ...process.env, NO_COLOR: '1' } };
-  return new Promise((done) => {
-    execFile(process.execPath, [launcher, ...words], options, (error, stdout, stderr) => {
-      done({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
-}
+const heed = (words: string[], launcher?: string) => runHeed(words, folder, launcher);
 
 /** A copy of the built program whose only command is the given body of `run(options, terminal, signal)`. */
 function programThat(body: string): string {

@@ -33,7 +33,7 @@ export function showRun(terminal: Terminal): RunListener {
         );
         return;
       case 'sample':
-        terminal.note(terminal.coloured(`step ${event.step}: ${visible(event.prompt)}`, 'dim'));
+        terminal.note(`step ${event.step}: ${visible(event.prompt)}`);
         terminal.note(visible(event.completion));
         return;
       case 'warning':

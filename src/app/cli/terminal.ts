@@ -26,7 +26,7 @@ export class Terminal {
 
   /** A line for people: text as heed made it; pass what a model or a file said through `visible` first. */
   line(text = ''): void {
-    this.write(this.options.json ? this.options.stderr : this.options.stdout, text);
+    this.write(this.people, text);
   }
 
   /** A note beside the work, on stderr. */
@@ -35,11 +35,11 @@ export class Terminal {
   }
 
   warn(message: string): void {
-    this.note(`${this.coloured('warning:', 'yellow')} ${visible(message)}`);
+    this.note(`${this.coloured('warning:', 'yellow', this.options.stderr)} ${visible(message)}`);
   }
 
   error(message: string): void {
-    this.note(`${this.coloured('error:', 'red')} ${visible(message)}`);
+    this.note(`${this.coloured('error:', 'red', this.options.stderr)} ${visible(message)}`);
   }
 
   /** Left-aligned columns, cells shown with escapes visible; numbers right-aligned. */
@@ -60,7 +60,7 @@ export class Terminal {
         .map((cell, i) => align(cell, i, columnIsNumber[i]))
         .join('  ')
         .trimEnd();
-    this.line(this.coloured(draw(header), 'bold', this.options.json ? 'stderr' : 'stdout'));
+    this.line(this.coloured(draw(header), 'bold'));
     for (const row of cells) this.line(draw(row));
   }
 
@@ -78,8 +78,14 @@ export class Terminal {
     if (this.options.json) this.options.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
-  coloured(text: string, colour: Colour, stream: 'stdout' | 'stderr' = 'stderr'): string {
-    return this.hasColours(this.options[stream]) ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
+  /** @param stream where it will be written; by default where `line` writes */
+  coloured(text: string, colour: Colour, stream: Stream = this.people): string {
+    return this.hasColours(stream) ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
+  }
+
+  /** Where people read: stdout, unless --json keeps that for the result. */
+  private get people(): Stream {
+    return this.options.json ? this.options.stderr : this.options.stdout;
   }
 
   /** no-color.org: any NO_COLOR turns colours off; FORCE_COLOR but 0 turns them on. */

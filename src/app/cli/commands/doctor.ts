@@ -43,7 +43,7 @@ export const doctor = defineCommand({
 });
 
 function showCheck({ name, state, found, advice }: Check, terminal: Terminal): void {
-  const label = terminal.coloured(state.padEnd(7), stateColours[state], 'stdout');
+  const label = terminal.coloured(state.padEnd(7), stateColours[state]);
   terminal.line(`${label} ${name.padEnd(12)} ${visible(found)}`);
   if (advice) terminal.line(`${' '.repeat(21)}${advice}`);
 }
