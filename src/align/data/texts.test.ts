@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainTokenizer } from '../../language/text/train.ts';
 import type { RowFault } from './read.ts';
-import { readTexts, type TextPiece } from './texts.ts';
+import { readTexts, type TextPiece, tokenizeTexts } from './texts.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -82,5 +83,21 @@ describe('readTexts', () => {
 
   it('has no documents in an empty file', async () => {
     expect((await read('empty.txt', '')).pieces).toEqual([]);
+  });
+});
+
+describe('tokenizeTexts', () => {
+  it('begins each document, and no later piece of it, with BOS', async () => {
+    const tokenizer = trainTokenizer(['x'], { vocabularySize: 258, bos: '<s>', eos: '</s>' });
+    async function* pieces(): AsyncGenerator<TextPiece> {
+      yield { text: 'ab', endsDocument: false, line: 1 };
+      yield { text: 'c', endsDocument: true, line: 2 };
+      yield { text: 'd', endsDocument: true, line: 3 };
+    }
+    const found: string[] = [];
+    for await (const { ids, endsDocument } of tokenizeTexts(pieces(), tokenizer)) {
+      found.push(tokenizer.decode(ids) + (endsDocument ? '.' : ''));
+    }
+    expect(found).toEqual(['<s>ab', 'c.', '<s>d.']);
   });
 });
