@@ -61,7 +61,7 @@ print(json.dumps({
   'mismatch': {k: sorted(map(str, v)) for k, v in info.items() if v},
   'frequencies': rotary.inv_freq.tolist() if rotary is not None else None,
   'attention_scaling': getattr(rotary, 'attention_scaling', None),
-  'eos': getattr(model.generation_config, 'eos_token_id', None),
+  'eos': getattr(getattr(model, 'generation_config', None), 'eos_token_id', None),
   'warnings': warnings.getvalue(),
 }))
 `;
