@@ -134,7 +134,9 @@ function parseRotaryFamily(fields: Fields, family: Exclude<Family, 'gpt2'>): Wit
 /** Qwen3 without the key means 128, as in Transformers; the others divide the hidden size. */
 function parseHeadSize(fields: Fields, family: Family, hiddenSize: number, heads: number): number {
   const fallback = family === 'qwen3' ? 128 : hiddenSize / heads;
-  if (!fields.has('head_dim') && !Number.isInteger(fallback)) {
+  // Transformers wants this of a Llama even where head_dim is given.
+  const mustDivide = family === 'llama' || !fields.has('head_dim');
+  if (mustDivide && !Number.isInteger(fallback)) {
     throw fields.fault('num_attention_heads', `a divisor of the hidden size ${hiddenSize}`);
   }
   const headSize = fields.integer('head_dim', limits.width, fallback);
