@@ -12,7 +12,7 @@ const LONGEST_CACHED_PIECE = 256;
 const MOST_CACHED_PIECES = 1 << 16;
 const NONE = -1;
 
-export interface EncodedPiece {
+interface EncodedPiece {
   ids: number[];
   /** Bytes of the piece that each id stands for; they sum to the piece's length in UTF-8. */
   widths: number[];

@@ -2,7 +2,7 @@
 // Where the two differ, Oniguruma's meaning is kept: \s is Unicode white space (so U+0085 but not U+FEFF), \d any
 // decimal digit, \w any letter, mark, digit or connector, and properties need no `Script=`.
 
-export interface Range {
+interface Range {
   first: number;
   last: number;
 }

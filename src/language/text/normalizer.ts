@@ -1,5 +1,6 @@
 // The normalizer of tokenizer.json: text to text, before anything is split. With offsets asked for, also the way back.
 
+import { UserError } from '../../engine/errors.ts';
 import type { JsonField } from './json-field.ts';
 import { compilePattern, type FindAll, literalFinder } from './pattern.ts';
 
@@ -30,16 +31,33 @@ const normalizerReaders: Readonly<Record<string, (field: JsonField) => Normalize
   Replace: (field) => {
     const find = readFinder(field.at('pattern'));
     const content = field.at('content').string();
-    return (text) => replaceAll(text, find(text), content);
+    return (text) => {
+      const matches = find(text);
+      refuseGrowth(text, text.length + (matches.length / 2) * content.length, field);
+      return replaceAll(text, matches, content);
+    };
   },
   Sequence: (field) => {
     const steps = field
       .at('normalizers')
       .items()
       .map((step) => step.byType(normalizerReaders));
-    return (text) => steps.reduce((normalized, step) => step(normalized), text);
+    return (text) =>
+      steps.reduce((normalized, step) => {
+        const next = step(normalized);
+        refuseGrowth(text, next.length, field);
+        return next;
+      }, text);
   },
 };
+
+/** Replacements in sequence can double a text again and again; no normal form makes it grow more than 18-fold. */
+function refuseGrowth(text: string, length: number, field: JsonField): void {
+  const most = 32 * text.length + 1000;
+  if (length <= most) return;
+  const expected = `a normalizer that makes of ${text.length} characters at most ${most}`;
+  throw new UserError({ where: field.place, expected, found: `${length}` });
+}
 
 /** `{"Regex": …}` or `{"String": …}`. */
 export function readFinder(field: JsonField): FindAll {

@@ -1,4 +1,4 @@
-// Reads the regular expressions of tokenizer.json, which are written for Oniguruma, into a small tree.
+// Reads the regular expressions of tokenizer.json, which are written for Oniguruma, into a tree (pattern-tree.ts).
 // What JavaScript cannot say the same way is said in terms of what it can: `^ $ \b \A \z` become look-arounds,
 // inline `(?i:…)` becomes sets with both cases. What has no counterpart is refused by name.
 // Not followed: Oniguruma folds `ß` onto `ss` under (?i); here a character folds only onto single characters.
@@ -10,23 +10,14 @@ import {
   intersection,
   isCaseClosed,
   negated,
-  newline,
   notNewline,
   propertySet,
   rangeSet,
   type SetSource,
   shorthandSet,
   union,
-  wordCharacter,
 } from './character-set.ts';
-
-export type Pattern =
-  | { kind: 'set'; set: SetSource }
-  | { kind: 'sequence'; parts: Pattern[] }
-  | { kind: 'choice'; options: Pattern[] }
-  /** A possessive repetition is of a set and without an upper bound: it takes every character that it can. */
-  | { kind: 'repeat'; body: Pattern; min: number; max: number; mode: 'greedy' | 'lazy' | 'possessive' }
-  | { kind: 'look'; body: Pattern; ahead: boolean; negative: boolean };
+import { anchors, any, lineEnd, lineStart, not, oneOf, type Pattern } from './pattern-tree.ts';
 
 interface Flags {
   ignoreCase: boolean;
@@ -288,47 +279,3 @@ function withOptions(flags: Flags, on: string, off = ''): Flags {
     dotMatchesNewline: option('m', flags.dotMatchesNewline),
   };
 }
-
-function oneOf(set: SetSource): Pattern {
-  return { kind: 'set', set };
-}
-
-function look(set: SetSource, direction: 'next' | 'previous', negative = false): Pattern {
-  return { kind: 'look', body: oneOf(set), ahead: direction === 'next', negative };
-}
-
-function not(body: Pattern): Pattern {
-  return { kind: 'look', body, ahead: true, negative: true };
-}
-
-function all(...parts: Pattern[]): Pattern {
-  return { kind: 'sequence', parts };
-}
-
-function any(...options: Pattern[]): Pattern {
-  return { kind: 'choice', options };
-}
-
-const textStart = look(anyCharacter, 'previous', true);
-const textEnd = look(anyCharacter, 'next', true);
-const lineStart = any(textStart, all(look(newline, 'previous'), look(anyCharacter, 'next')));
-const lineEnd = look(notNewline, 'next', true);
-const [afterWord, beforeWord] = [look(wordCharacter, 'previous'), look(wordCharacter, 'next')];
-const [notAfterWord, notBeforeWord] = [
-  look(wordCharacter, 'previous', true),
-  look(wordCharacter, 'next', true),
-];
-const lastLineEnd = any(textEnd, {
-  kind: 'look',
-  body: all(oneOf(newline), textEnd),
-  ahead: true,
-  negative: false,
-});
-
-const anchors: Readonly<Record<string, Pattern>> = {
-  A: textStart,
-  z: textEnd,
-  Z: lastLineEnd,
-  b: any(all(afterWord, notBeforeWord), all(notAfterWord, beforeWord)),
-  B: any(all(afterWord, beforeWord), all(notAfterWord, notBeforeWord)),
-};

@@ -4,7 +4,7 @@
 
 import { FormatError, UserError } from '../../engine/errors.ts';
 import { CodePointSet } from './character-set.ts';
-import type { Pattern } from './pattern-parser.ts';
+import type { Pattern } from './pattern-tree.ts';
 
 type Instruction =
   | { kind: 'set'; set: CodePointSet }
@@ -18,8 +18,8 @@ const LARGEST_PROGRAM = 20_000;
 const MOST_STATES = 2 ** 31;
 
 export class PatternProgram {
-  readonly instructions: Instruction[] = [];
-  readonly start: number;
+  private readonly instructions: Instruction[] = [];
+  private readonly start: number;
   private readonly sets = new Map<string, CodePointSet>();
   private readonly where: string;
 

@@ -2,8 +2,9 @@
 // that GPT-2, Llama 3 and Qwen publish, run on JavaScript's own engine; all others on heed's (pattern-program.ts),
 // so no pattern and no text can make encoding hang.
 
-import { type Pattern, parsePattern } from './pattern-parser.ts';
+import { parsePattern } from './pattern-parser.ts';
 import { PatternProgram } from './pattern-program.ts';
+import type { Pattern } from './pattern-tree.ts';
 
 /** All matches in a text, in order, as `[start, end, start, end, …]` in UTF-16 units. */
 export type FindAll = (text: string) => number[];

@@ -28,7 +28,7 @@ interface Stretch {
 }
 
 /** GPT-2's expression (Radford et al. 2019), which ByteLevel applies when `use_regex` is true. */
-export const gpt2Pattern = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+const gpt2Pattern = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
 const wholeText: Splitter = (text) => (text === '' ? [] : [0, text.length]);
 

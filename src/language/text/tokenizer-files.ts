@@ -5,7 +5,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FormatError, UserError } from '../../engine/errors.ts';
 
-export interface TokenizerFiles {
+interface TokenizerFiles {
   tokenizer: unknown;
   tokenizerPath: string;
   /** Undefined when there is no tokenizer_config.json. */

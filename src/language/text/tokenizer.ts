@@ -1,6 +1,7 @@
 // Text to token ids and back: byte-level BPE as Llama 3, Qwen, GPT-2 and SmolLM publish it in tokenizer.json,
 // with the ids that Hugging Face's library gives. Encoding goes added tokens → normalizer → pieces → merges.
 
+import { FormatError } from '../../engine/errors.ts';
 import { type AddedToken, AddedTokenFinder, readAddedTokens, type Section } from './added-tokens.ts';
 import { type BpeModel, ID_BOUND, readBpeModel } from './bpe-model.ts';
 import { bytesOfToken, utf8, wellFormed } from './byte-alphabet.ts';
@@ -12,14 +13,14 @@ import { type PreTokenizer, readPreTokenizer } from './pre-tokenizer.ts';
 import { readSpecialRoles, type SpecialRoles } from './special-roles.ts';
 import { readTokenizerFiles, writeTokenizerFiles } from './tokenizer-files.ts';
 
-export interface EncodeOptions {
+interface EncodeOptions {
   /** Turn special tokens written in the text into control tokens. Default false: they are text like any other. */
   parseSpecial?: boolean;
   /** Put the template's special tokens (such as a begin-of-text) around the text. Default false. */
   addSpecialTokens?: boolean;
 }
 
-export interface DecodeOptions {
+interface DecodeOptions {
   skipSpecial?: boolean;
 }
 
@@ -82,18 +83,29 @@ export class Tokenizer {
    * @throws FormatError naming the key, for malformed content and for kinds that heed does not have
    */
   static fromJson(json: unknown, where: string, configuration?: unknown): Tokenizer {
-    return new Tokenizer(
-      structuredClone(json),
-      where,
-      structuredClone(configuration),
-      `tokenizer_config.json of ${where}`,
-    );
+    return Tokenizer.read(where, () => {
+      const configurationWhere = `tokenizer_config.json of ${where}`;
+      return new Tokenizer(structuredClone(json), where, structuredClone(configuration), configurationWhere);
+    });
   }
 
   /** @param path tokenizer.json, or a folder that holds it (and tokenizer_config.json, read when it is there) */
   static async load(path: string): Promise<Tokenizer> {
     const files = await readTokenizerFiles(path);
-    return new Tokenizer(files.tokenizer, files.tokenizerPath, files.configuration, files.configurationPath);
+    return Tokenizer.read(
+      files.tokenizerPath,
+      () => new Tokenizer(files.tokenizer, files.tokenizerPath, files.configuration, files.configurationPath),
+    );
+  }
+
+  private static read(where: string, make: () => Tokenizer): Tokenizer {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const found = 'one nested so deeply that the stack ends';
+      throw new FormatError({ where, expected: 'a tokenizer', found }, { cause: error });
+    }
   }
 
   /** The tokenizer.json that this tokenizer was made from, with every field that heed does not know. */
