@@ -55,6 +55,17 @@ const broadcasting = <K extends OpKind>(rule: SimpleRule<K>): GradientRule<K> =>
     rule(inputs, g, y, node).map((gradient, i) => gradient && sumTo(gradient, inputs[i].shape)),
   );
 
+/** For operations whose further outputs serve their own rule: a gradient that reaches those would be lost. */
+const throughFirst =
+  <K extends OpKind>(rule: SimpleRule<K>): GradientRule<K> =>
+  (node, upstream) => {
+    const [g, ...others] = upstream;
+    if (!g || others.some((other) => other !== undefined)) {
+      throw new Error(`${node.kind} is differentiated once, through its first output only`);
+    }
+    return rule(node.inputs, g, node.outputs[0], node);
+  };
+
 const none: GradientRule<OpKind> = (node) => node.inputs.map(() => undefined);
 const lastOf = (x: Tensor): number[] => [x.shape.length - 1];
 
@@ -168,20 +179,16 @@ export const gradientRules: { [K in OpKind]: GradientRule<K> } = {
     return [addAtIndex(multiply(softmax(logits), negate(perRow)), targets, g), undefined];
   }),
   // With x̂ = x·r and u = g·w: dx = r·(u − x̂·mean(u·x̂)), dw = Σ g·x̂.
-  rmsNorm: (node, [g]) => {
-    if (!g) return [undefined, undefined];
-    const [x, weight] = node.inputs;
+  rmsNorm: throughFirst(([x, weight], g, _y, node) => {
     const inverseDeviation = node.outputs[1];
     const normalised = multiply(x, inverseDeviation);
     const u = multiply(g, weight);
     const projection = multiply(sum(multiply(u, normalised), lastOf(x)), 1 / x.shape.at(-1)!);
     const dx = multiply(subtract(u, multiply(normalised, projection)), inverseDeviation);
     return [dx, sumTo(multiply(g, normalised), weight.shape)];
-  },
+  }),
   // As rmsNorm, and the mean of u is taken out as well.
-  layerNorm: (node, [g]) => {
-    if (!g) return [undefined, undefined, undefined];
-    const [x, weight, bias] = node.inputs;
+  layerNorm: throughFirst(([x, weight, bias], g, _y, node) => {
     const [, average, inverseDeviation] = node.outputs;
     const normalised = multiply(subtract(x, average), inverseDeviation);
     const u = multiply(g, weight);
@@ -190,7 +197,7 @@ export const gradientRules: { [K in OpKind]: GradientRule<K> } = {
     const centred = subtract(u, multiply(sum(u, lastOf(x)), share));
     const dx = multiply(subtract(centred, multiply(normalised, projection)), inverseDeviation);
     return [dx, sumTo(multiply(g, normalised), weight.shape), sumTo(g, bias.shape)];
-  },
+  }),
   // A rotation's transpose is the rotation by the opposite angle.
   rotary: simple(([, positions, cosine, sine], g, _y, { attributes: { heads, inverse } }) => [
     makeNode('rotary', [g, positions, cosine, sine], { heads, inverse: !inverse }).outputs[0],
@@ -199,11 +206,8 @@ export const gradientRules: { [K in OpKind]: GradientRule<K> } = {
     undefined,
   ]),
   // With P the probabilities and O the output: dS = P·(dP − Σ g·O), the row sums taken as in Dao et al. 2022, App. B.2.
-  attention: (node, [g, gProbabilities]) => {
-    const [query, key, value] = node.inputs;
-    const [output, probabilities] = node.outputs;
-    const { scale } = node.attributes;
-    if (!g || gProbabilities) throw new Error('attention is differentiated through its first output only');
+  attention: throughFirst(([query, key, value, bias], g, output, { outputs, attributes: { scale } }) => {
+    const probabilities = outputs[1];
     const [B, K, S, dh] = key.shape;
     const rows = (query.shape[1] / K) * query.shape[2];
     const grouped = (x: Tensor, width: number) => reshape(x, [B, K, rows, width]);
@@ -215,9 +219,9 @@ export const gradientRules: { [K in OpKind]: GradientRule<K> } = {
       reshape(matmul(dScores, key, { scale }), query.shape),
       matmul(dScores, queryGrouped, { transposeA: true, scale }),
       matmul(P, gGrouped, { transposeA: true }),
-      undefined,
+      sumTo(reshape(dScores, probabilities.shape), bias.shape),
     ];
-  },
+  }),
 };
 
 /**

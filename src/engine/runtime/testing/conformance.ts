@@ -1,0 +1,185 @@
+// The one suite that every backend passes: the reference's values and gradients, the same bits at every run, and
+// the small print of the contract.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { add, cast, input, less, matmul, multiply, total } from '../../graph/build.ts';
+import type { OpKind, Tensor } from '../../graph/tensor.ts';
+import type { Backend, Feeds, Program, TensorData } from '../backend.ts';
+import { interpret } from '../reference.ts';
+import { caseProgram } from './case-program.ts';
+import { everyCase, type Trial } from './operation-cases.ts';
+import { wideCases } from './wide-cases.ts';
+
+const valueTolerance = 1e-5;
+const gradientTolerance = 1e-4;
+
+interface Measured {
+  compiled: Program;
+  feeds: Feeds;
+  outputs: Record<string, Tensor>;
+}
+
+async function compileCase(backend: Backend, testCase: Trial, seed = 0): Promise<Measured> {
+  const { value, gradients, feeds } = caseProgram(testCase, seed);
+  const outputs = { result: value, ...gradients };
+  const compiled = await backend.compile(outputs);
+  const used = Object.fromEntries(compiled.inputs.map(({ name }) => [name, feeds[name]]));
+  return { compiled, feeds: used, outputs };
+}
+
+function relativeError(found: ArrayLike<number>, expected: Float64Array): number {
+  const largest = expected.reduce((sofar, x) => Math.max(sofar, Math.abs(x)), 0);
+  const error = expected.reduce((sofar, x, i) => Math.max(sofar, Math.abs(x - found[i])), 0);
+  return error === 0 ? 0 : error / largest;
+}
+
+async function expectReference(backend: Backend, testCase: Trial, seed: number): Promise<void> {
+  const { compiled, feeds, outputs } = await compileCase(backend, testCase, seed);
+  const expected = interpret(outputs, feeds);
+  const found = await compiled.run(feeds);
+  await compiled.release();
+  for (const name of Object.keys(outputs)) {
+    const tolerance = name === 'result' ? valueTolerance : gradientTolerance;
+    expect(found[name].length).toBe(expected[name].length);
+    expect(relativeError(found[name], expected[name]), `${name}'s relative error`).toBeLessThan(tolerance);
+  }
+}
+
+const bytesOf = (values: TensorData): Buffer =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+async function expectSameBits(backend: Backend, testCase: Trial, runs: number): Promise<void> {
+  const { compiled, feeds } = await compileCase(backend, testCase);
+  const first = await compiled.run(feeds);
+  const again = Object.fromEntries(compiled.outputs.map(({ name }) => [name, first[name].slice()]));
+  const different = new Set<string>();
+  for (let run = 1; run < runs; run++) {
+    for (const values of Object.values(again)) values.fill(0);
+    await compiled.run(feeds, again);
+    for (const { name } of compiled.outputs) {
+      if (!bytesOf(first[name]).equals(bytesOf(again[name]))) different.add(`${name} in run ${run}`);
+    }
+  }
+  await compiled.release();
+  expect([...different]).toEqual([]);
+}
+
+export interface Conformance {
+  /** How often each operation is run to see that its bits do not change, and on how many rows. */
+  repetition: { runs: number; rows: number; columns: number };
+}
+
+/** Declares the suite; `open` is called once, before the first test. */
+export function describeConformance(open: () => Promise<Backend>, { repetition }: Conformance): void {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await open();
+  });
+
+  describe(`value within ${valueTolerance} and gradient within ${gradientTolerance} of the reference`, () => {
+    it.each(everyCase)('$kind: $testCase.title', ({ testCase, seed }) =>
+      expectReference(backend, testCase, seed),
+    );
+  });
+
+  describe('the same on rows enough to fill several tiles', () => {
+    const cases = wideCases(136, 72);
+    it.each(Object.keys(cases) as OpKind[])('%s', (kind) => expectReference(backend, cases[kind], 0));
+  });
+
+  describe(`the same bits in ${repetition.runs} runs`, () => {
+    const cases = wideCases(repetition.rows, repetition.columns);
+    it.each(Object.keys(cases) as OpKind[])('%s', (kind) =>
+      expectSameBits(backend, cases[kind], repetition.runs),
+    );
+  });
+
+  describe('contract', () => describeContract(() => backend));
+}
+
+function describeContract(backend: () => Backend): void {
+  const [a, b, count] = [input('a', [2, 3]), input('b', [3, 2]), input('count', [2], 'int')];
+  let program: Program;
+  const feeds = {
+    a: Float32Array.of(1, 2, 3, 4, 5, 6),
+    b: Float32Array.of(1, 0, 0, 1, 1, 1),
+    count: Int32Array.of(7, -7),
+  };
+  beforeAll(async () => {
+    const product = matmul(a, b);
+    const outputs = {
+      product,
+      sum: total(product),
+      doubled: add(count, count),
+      low: less(a, cast(total(a), 'float')),
+    };
+    program = await backend().compile({ ...outputs, copy: a, productAgain: product });
+  });
+  afterAll(() => program.release());
+
+  it('gives each type in its own array', async () => {
+    expect(await program.run(feeds)).toEqual({
+      product: Float32Array.of(4, 5, 10, 11),
+      productAgain: Float32Array.of(4, 5, 10, 11),
+      sum: Float32Array.of(30),
+      doubled: Int32Array.of(14, -14),
+      low: Uint8Array.of(1, 1, 1, 1, 1, 1),
+      copy: feeds.a,
+    });
+  });
+
+  it('writes to the arrays that are given and leaves earlier results alone', async () => {
+    const into = { product: new Float32Array(4), doubled: new Int32Array(2) };
+    const first = await program.run(feeds);
+    const second = await program.run({ ...feeds, a: Float32Array.of(2, 4, 6, 8, 10, 12) }, into);
+    expect(second.product).toBe(into.product);
+    expect(second.doubled).toBe(into.doubled);
+    expect(Array.from(into.product)).toEqual([8, 10, 20, 22]);
+    expect(Array.from(first.product)).toEqual([4, 5, 10, 11]);
+  });
+
+  it('writes to a part of a larger array and to nothing beside it', async () => {
+    const whole = new Float32Array(8).fill(-1);
+    await program.run(feeds, { product: whole.subarray(2, 6) });
+    expect(Array.from(whole)).toEqual([-1, -1, 4, 5, 10, 11, -1, -1]);
+  });
+
+  it('does not change its inputs', async () => {
+    await program.run(feeds);
+    expect(Array.from(feeds.a)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('names an input that is missing, short, or of another type', async () => {
+    const { a: _a, ...withoutA } = feeds;
+    await expect(program.run(withoutA)).rejects.toThrow(
+      'input a: expected float[2,3] in a Float32Array, got nothing.',
+    );
+    await expect(program.run({ ...feeds, b: new Float32Array(5) })).rejects.toThrow(
+      'input b: expected float[3,2] in a Float32Array, got 5 elements in a Float32Array.',
+    );
+    await expect(program.run({ ...feeds, count: Float32Array.of(7, -7) })).rejects.toThrow(
+      'input count: expected int[2] in a Int32Array, got 2 elements in a Float32Array.',
+    );
+  });
+
+  it('names an output array that is too short', async () => {
+    await expect(program.run(feeds, { product: new Float32Array(3) })).rejects.toThrow(
+      'output product: expected float[2,2] in a Float32Array, got 3 elements in a Float32Array.',
+    );
+  });
+
+  it('says which inputs and outputs a program has', () => {
+    expect(program.inputs).toContainEqual({ name: 'count', shape: [2], dtype: 'int' });
+    expect(program.outputs).toContainEqual({ name: 'low', shape: [2, 3], dtype: 'bool' });
+  });
+
+  it('refuses one name for an input and an output', async () => {
+    await expect(backend().compile({ a: multiply(a, 2) })).rejects.toThrow(/names both a and another/);
+  });
+
+  it('does not run after its release', async () => {
+    const other = await backend().compile({ y: multiply(a, 2) });
+    await other.release();
+    await expect(other.run({ a: feeds.a })).rejects.toThrow();
+  });
+}
