@@ -1,6 +1,6 @@
 // The words with which programs are written: one function per operation, and the few compositions that all use.
 
-import { makeNode } from './shapes.ts';
+import { makeNode, requireSizes } from './shapes.ts';
 import { type DType, type Shape, sameShape, sizeOf, type Tensor } from './tensor.ts';
 
 /** A value given at every run under `name`. */
@@ -12,6 +12,7 @@ export function constant(
   shape: Shape = [],
   dtype: DType = 'float',
 ): Tensor {
+  requireSizes('constant', { shape, dtype });
   const list = typeof values === 'number' ? new Array<number>(sizeOf(shape)).fill(values) : values;
   return makeNode('constant', [], { values: list, shape, dtype }).outputs[0];
 }
