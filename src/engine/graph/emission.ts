@@ -22,6 +22,7 @@ const int = (value: number): OnnxAttribute => ({ kind: 'int', value });
 const float = (value: number): OnnxAttribute => ({ kind: 'float', value });
 const ints = (value: readonly number[]): OnnxAttribute => ({ kind: 'ints', value });
 
+/** Names of its own start with %, so that they never meet those of a program's inputs and outputs. */
 class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly constants = new Map<string, OnnxConstant>();
@@ -45,21 +46,21 @@ class Emitter {
     wanted: readonly boolean[],
     domain: OnnxNode['domain'] = '',
   ): string[] {
-    const outputs = wanted.map((isWanted) => (isWanted ? `t${this.count++}` : ''));
+    const outputs = wanted.map((isWanted) => (isWanted ? `%${this.count++}` : ''));
     this.nodes.push({ operator, domain, inputs, outputs, attributes });
     return outputs;
   }
 
   /** An int64 vector (or scalar) such as Reshape's shape; equal ones are stored once. */
   int64(values: readonly number[], shape: Shape = [values.length]): string {
-    const name = `i64_${shape.length}_${values.join('_')}`;
+    const name = `%int64[${shape}]${values.join(' ')}`;
     const data = new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
     this.constants.set(name, { name, type: 'int64', shape, data });
     return name;
   }
 
   constant(values: readonly number[], shape: Shape, dtype: DType): string {
-    const name = `c${this.count++}`;
+    const name = `%${this.count++}`;
     const arrays = { float: Float32Array, int: Int32Array, bool: Uint8Array };
     const data = new Uint8Array(arrays[dtype].from(values).buffer);
     this.constants.set(name, { name, type: onnxTypes[dtype], shape, data });
@@ -110,7 +111,12 @@ export const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   silu: operator('QuickGelu', { alpha: float(1) }, 'com.microsoft'),
   erf: operator('Erf'),
   gelu: operator('Gelu', {}, 'com.microsoft'),
-  geluTanh: operator('FastGelu', {}, 'com.microsoft'),
+  // FastGelu refuses scalars.
+  geluTanh: (emitter, node, [x]) => {
+    const fastGelu = (name: string) => emitter.node('FastGelu', [name], {}, 'com.microsoft');
+    const reshape = (name: string, shape: Shape) => emitter.node('Reshape', [name, emitter.int64(shape)]);
+    return node.inputs[0].shape.length > 0 ? fastGelu(x) : reshape(fastGelu(reshape(x, [1])), []);
+  },
 
   sum: reduction('ReduceSum'),
   max: reduction('ReduceMax'),
@@ -123,8 +129,18 @@ export const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   transpose: (emitter, { attributes: { order } }, inputs) =>
     emitter.node('Transpose', inputs, { perm: ints(order) }),
   expand: (emitter, { attributes: { shape } }, [x]) => emitter.node('Expand', [x, emitter.int64(shape)]),
-  slice: (emitter, { attributes: { axis, start, end } }, [x]) =>
-    emitter.node('Slice', [x, emitter.int64([start]), emitter.int64([end]), emitter.int64([axis])]),
+  slice: (emitter, node, [x]) => {
+    const { axis, start, end } = node.attributes;
+    const { shape, dtype } = node.inputs[0];
+    if (dtype === 'float') {
+      return emitter.node('Slice', [x, emitter.int64([start]), emitter.int64([end]), emitter.int64([axis])]);
+    }
+    // WebGPU's Slice takes floats only; its Split takes integers too.
+    const sizes = [start, end - start, shape[axis] - end];
+    const split = emitter.int64(sizes.filter((size) => size > 0));
+    const wanted = sizes.filter((size) => size > 0).map(() => true);
+    return emitter.nodeWithOutputs('Split', [x, split], { axis: int(axis) }, wanted)[start > 0 ? 1 : 0];
+  },
   concat: (emitter, { attributes: { axis } }, inputs) => emitter.node('Concat', inputs, { axis: int(axis) }),
 
   gatherRows: operator('Gather', { axis: int(0) }),
@@ -182,11 +198,22 @@ export const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
       { axis: int(-1), epsilon: float(epsilon), stash_type: int(1) },
       [true, true, true],
     ),
-  rotary: (emitter, { attributes: { heads, inverse } }, [x, positions, cosine, sine]) => {
-    const ids = emitter.node('Cast', [positions], { to: int(7) });
+  rotary: (emitter, node, [x, positions, cosine, sine]) => {
+    const { heads, inverse } = node.attributes;
+    const [B, T, width] = node.inputs[0].shape;
     const angles = inverse ? emitter.node('Neg', [sine]) : sine;
-    const attributes = { interleaved: int(0), num_heads: int(heads) };
-    return emitter.node('RotaryEmbedding', [x, ids, cosine, angles], attributes, 'com.microsoft');
+    // RotaryEmbedding refuses windows longer than its tables; each row then counts as a window of one.
+    const isLong = T > node.inputs[2].shape[0];
+    const rows = (name: string, last: Shape) =>
+      isLong ? emitter.node('Reshape', [name, emitter.int64([B * T, 1, ...last])]) : name;
+    const ids = emitter.node('Cast', [rows(positions, [])], { to: int(7) });
+    const turned = emitter.node(
+      'RotaryEmbedding',
+      [rows(x, [width]), ids, cosine, angles],
+      { interleaved: int(0), num_heads: int(heads) },
+      'com.microsoft',
+    );
+    return isLong ? emitter.node('Reshape', [turned, emitter.int64([B, T, width])]) : turned;
   },
   attention: () => {
     throw new Error('every target decomposes attention');
@@ -199,7 +226,10 @@ export interface Emission {
   outputs: readonly { name: string; shape: Shape; dtype: DType }[];
 }
 
-/** The ONNX graph that computes `outputs` on `target`, after simplification. */
+/**
+ * The ONNX graph that computes `outputs` on `target`, after simplification.
+ * @throws Error when two inputs, or an input and an output, have one name
+ */
 export function emit(outputs: Outputs, target: EmissionTarget): Emission {
   const simplified = lower(outputs, target);
   const emitter = new Emitter();
@@ -219,6 +249,7 @@ export function emit(outputs: Outputs, target: EmissionTarget): Emission {
       names.set(output, results[i]);
     });
   }
+  requireDistinct([...inputs.map(({ name }) => name), ...Object.keys(simplified)]);
   nameOutputs(emitter, simplified, names);
   const described = Object.entries(simplified).map(([name, { shape, dtype }]) => ({ name, shape, dtype }));
   const value = ({ name, shape, dtype }: Emission['inputs'][number]): OnnxValue => ({
@@ -233,6 +264,11 @@ export function emit(outputs: Outputs, target: EmissionTarget): Emission {
     outputs: described.map(value),
   };
   return { graph, inputs, outputs: described };
+}
+
+function requireDistinct(names: readonly string[]): void {
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  if (repeated) throw new Error(`a program names both ${repeated} and another input or output ${repeated}`);
 }
 
 /** Gives each output its own name: the producing node writes it, unless it is an input or another output too. */

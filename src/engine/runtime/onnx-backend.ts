@@ -32,7 +32,7 @@ const runtime = (): OnnxRuntime => {
   return loaded;
 };
 
-const stopOutput = 'outputs_written';
+const stopOutput = '%written';
 const stopMessage = 'Non tensor type is temporarily not supported.';
 
 /** What each device's kernels leave out (measured: these fall back to the CPU or come out wrong). */
@@ -63,6 +63,7 @@ export interface BackendOptions {
 
 /** @throws UserError when the device is not there */
 export async function openBackend({ device = 'cpu', threads = 2 }: BackendOptions = {}): Promise<Backend> {
+  if (device === 'webgpu') await holdAdapter(threads);
   const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
   return {
     device,
@@ -94,25 +95,14 @@ async function createSession(graph: OnnxGraph, { device, threads }: SessionPlan)
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: 'basic',
-    enableCpuMemArena: true,
-    enableMemPattern: true,
+    // Sessions allocate from the process's one heap; see job.ts.
+    enableCpuMemArena: false,
+    enableMemPattern: false,
     logSeverityLevel: 3,
+    // Without this a node that WebGPU has no kernel for would run on the CPU and nobody would know.
     extra: device === 'webgpu' ? { session: { disable_cpu_ep_fallback: '1' } } : {},
   };
-  try {
-    return await runtime().InferenceSession.create(Uint8Array.from(encodeModel(graph)), options);
-  } catch (error) {
-    if (device === 'cpu') throw error;
-    throw new UserError(
-      {
-        where: `--device ${device}`,
-        expected: 'a working adapter',
-        found: (error as Error).message,
-        advice: '--device cpu, or `heed doctor` to see what this machine has',
-      },
-      { cause: error },
-    );
-  }
+  return await runtime().InferenceSession.create(Uint8Array.from(encodeModel(graph)), options);
 }
 
 async function run(
@@ -124,12 +114,12 @@ async function run(
   skipsCopies: boolean,
 ): Promise<Record<string, TensorData>> {
   const given: Record<string, Tensor> = {};
-  for (const port of inputs) given[port.name] = tensorOf(port, feeds[port.name]);
+  for (const port of inputs) given[port.name] = tensorOf(port, feeds[port.name], 'input');
   const results: Record<string, TensorData> = {};
   const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};
   for (const port of outputs) {
     results[port.name] = into[port.name] ?? allocate(port);
-    fetches[port.name] = tensorOf(port, results[port.name]);
+    fetches[port.name] = tensorOf(port, results[port.name], 'output');
   }
   try {
     await session.run(given, fetches);
@@ -139,22 +129,23 @@ async function run(
   return results;
 }
 
-const onnxTypes: { [D in DType]: 'float32' | 'int32' | 'bool' } = {
-  float: 'float32',
-  int: 'int32',
-  bool: 'bool',
-};
+const elements = {
+  float: { type: 'float32', array: Float32Array },
+  int: { type: 'int32', array: Int32Array },
+  bool: { type: 'bool', array: Uint8Array },
+} as const satisfies { [D in DType]: unknown };
 
-function tensorOf(port: Port, data: TensorData | undefined): Tensor {
-  if (data?.length !== sizeOf(port.shape)) {
+function tensorOf(port: Port, data: TensorData | undefined, role: 'input' | 'output'): Tensor {
+  const { type, array } = elements[port.dtype];
+  if (!(data instanceof array) || data.length !== sizeOf(port.shape)) {
     throw new ShapeError({
-      where: `input ${port.name}`,
-      expected: describeType(port),
-      found: data ? `${data.length} elements` : 'nothing',
+      where: `${role} ${port.name}`,
+      expected: `${describeType(port)} in a ${array.name}`,
+      found: data ? `${data.length} elements in a ${data.constructor.name}` : 'nothing',
     });
   }
   const { Tensor } = runtime();
-  return new Tensor(onnxTypes[port.dtype], data as never, port.shape);
+  return new Tensor(type, data as never, port.shape);
 }
 
 function withStop(graph: OnnxGraph): OnnxGraph {
@@ -168,18 +159,41 @@ function withStop(graph: OnnxGraph): OnnxGraph {
   };
 }
 
+const negation: OnnxGraph = {
+  nodes: [{ operator: 'Neg', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
+  inputs: [{ name: 'x', type: 'float', shape: [1] }],
+  outputs: [{ name: 'y', type: 'float', shape: [1] }],
+  constants: [],
+};
+
+let adapter: Promise<InferenceSession> | undefined;
+
+/**
+ * Opens the adapter with a session that is never released: with the last session the runtime would close the
+ * device and forget its compiled shaders, and the next program would wait for them again.
+ */
+async function holdAdapter(threads: number): Promise<void> {
+  adapter ??= createSession(negation, { device: 'webgpu', threads, skipsCopies: false });
+  try {
+    await adapter;
+  } catch (error) {
+    adapter = undefined;
+    // Behind the runtime's own source lines stands what went wrong.
+    const found = (error as Error).message.split('was false. ').at(-1)!.trim();
+    const advice = '--device cpu, or `heed doctor` to see what this machine has';
+    throw new UserError(
+      { where: '--device webgpu', expected: 'a working adapter', found, advice },
+      { cause: error },
+    );
+  }
+}
+
 let probe: Promise<boolean> | undefined;
 
 /** Whether a run with a sequence as first output ends with the given arrays written. */
 function stopsBeforeCopies(threads: number): Promise<boolean> {
   probe ??= (async () => {
-    const graph: OnnxGraph = {
-      nodes: [{ operator: 'Neg', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
-      inputs: [{ name: 'x', type: 'float', shape: [1] }],
-      outputs: [{ name: 'y', type: 'float', shape: [1] }],
-      constants: [],
-    };
-    const session = await createSession(withStop(graph), { device: 'cpu', threads, skipsCopies: true });
+    const session = await createSession(withStop(negation), { device: 'cpu', threads, skipsCopies: true });
     const port = { shape: [1], dtype: 'float' as const };
     try {
       const feeds = { x: Float32Array.of(3) };
