@@ -73,7 +73,11 @@ export function rewrite(outputs: Outputs, replace: Rewrite = () => undefined): O
 function describe(node: Node, identity: (object: object) => number): string {
   if (node.kind !== 'constant') return JSON.stringify(node.attributes);
   const { values, shape, dtype } = node.attributes as Attributes['constant'];
-  const content = values.length > largestComparedConstant ? `#${identity(values)}` : values.join(' ');
+  const isLarge = values.length > largestComparedConstant;
+  // −0 and 0 read the same but divide differently.
+  const content = isLarge
+    ? `#${identity(values)}`
+    : values.map((v) => (Object.is(v, -0) ? '-0' : v)).join(' ');
   return `${dtype}[${shape}]${content}`;
 }
 
