@@ -11,12 +11,18 @@ export function printGraph(outputs: Outputs): string {
     return `${names.get(node)}: ${node.outputs.map(describeType).join(' and ')} = ${expression(node, names)}`;
   });
   for (const [name, { node, index }] of Object.entries(outputs))
-    lines.push(`${name} = ${names.get(node)}.${index}`);
+    lines.push(`${name} = ${reference(node, index, names)}`);
   return lines.join('\n');
 }
 
+/** `%3`, or `%3.1` for a further output. */
+function reference(node: Node, index: number, names: ReadonlyMap<Node, string>): string {
+  return names.get(node)! + (index > 0 ? `.${index}` : '');
+}
+
 function expression(node: Node, names: ReadonlyMap<Node, string>): string {
-  const inputs = node.inputs.map((t) => names.get(t.node)! + (t.index > 0 ? `.${t.index}` : ''));
+  const inputs = node.inputs.map((t) => reference(t.node, t.index, names));
+  if (node.kind === 'input') return `input ${(node as Node<'input'>).attributes.name}`;
   if (node.kind === 'constant') {
     const { values } = (node as Node<'constant'>).attributes;
     return `constant(${values.slice(0, 4).join(' ')}${values.length > 4 ? ' …' : ''})`;
