@@ -7,7 +7,6 @@ import { trainTokenizer } from '../../language/text/train.ts';
 import { fingerprintFile, requireSameData } from './fingerprint.ts';
 import { loadInstructionRows, loadPreferenceRows } from './load.ts';
 import { packRows } from './packing.ts';
-import { quarantineTo } from './quarantine.ts';
 import type { RowFault } from './read.ts';
 
 let folder: string;
@@ -38,8 +37,8 @@ describe('loadInstructionRows', () => {
       { text: 'pretraining' },
       { prompt: 'abcd', completion: 'e' },
     );
-    const lines: string[] = [];
-    const onFault = quarantineTo((line) => lines.push(line));
+    const faults: RowFault[] = [];
+    const onFault = (fault: RowFault) => faults.push(fault);
     const { rows, report } = await loadInstructionRows([path], tokenizer, { ...options, onFault });
     expect(rows.map(({ ids, source }) => [ids.length, source.line])).toEqual([
       [6, 1],
@@ -56,7 +55,7 @@ describe('loadInstructionRows', () => {
       trainedTokens: 10,
       lengths: { min: 6, median: 6, p95: 6, max: 6 },
     });
-    expect(lines.map((line) => JSON.parse(line))).toEqual([
+    expect(faults).toEqual([
       { file: path, line: 2, offset: 35, reason: expect.stringMatching(/^not JSON/), raw: '{"prompt":' },
       {
         file: path,

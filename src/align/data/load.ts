@@ -14,7 +14,7 @@ import { type TokenizeOptions, tokenizeInstruction, tokenizePreference } from '.
 export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
   /** Stop at the first row that cannot be read. */
   strict?: boolean;
-  /** Sees each row that is set aside; see quarantineTo. */
+  /** Sees each row that is set aside; the run keeps it in quarantine.jsonl. */
   onFault?: (fault: RowFault) => void;
   /** Called about every thousand rows. */
   onProgress?: (progress: { file: string; rows: number; bytes: number }) => void;

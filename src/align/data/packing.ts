@@ -77,7 +77,7 @@ export function buildWindow(rows: readonly TokenRow[], windowLength: number): Wi
   return window;
 }
 
-function emptyWindow(windowLength: number): Window {
+export function emptyWindow(windowLength: number): Window {
   return {
     ids: new Int32Array(windowLength),
     positions: new Int32Array(windowLength),
@@ -85,80 +85,4 @@ function emptyWindow(windowLength: number): Window {
     targets: new Int32Array(windowLength),
     weights: new Float32Array(windowLength),
   };
-}
-
-/** A document's ids, or some of them; `endsDocument` with the last. */
-export interface TokenPiece {
-  ids: readonly number[];
-  endsDocument: boolean;
-}
-
-/**
- * Packs a stream of documents for pretraining: each ends in EOS, windows are cut where they are full, and what is
- * left of a document begins the next window as a segment of its own. A window's last position keeps its target, so
- * that every token but a document's first is a target exactly once. The last window is padded.
- * @param eos put after each document that does not end in it
- */
-export async function* packTexts(
-  pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
-  windowLength: number,
-  eos: number,
-): AsyncGenerator<Window> {
-  const packer = new TextPacker(windowLength);
-  let previous: number | undefined;
-  for await (const { ids, endsDocument } of pieces) {
-    for (const id of ids) {
-      previous = id;
-      yield* packer.push(id);
-    }
-    if (!endsDocument) continue;
-    if (previous !== undefined && previous !== eos) yield* packer.push(eos);
-    previous = undefined;
-    packer.endDocument();
-  }
-  yield* packer.end();
-}
-
-/** Fills one window; a full one waits for the token that is its last position's target. */
-class TextPacker {
-  private readonly length: number;
-  private window: Window;
-  private filled = 0;
-  private position = 0;
-  private segment = 0;
-
-  constructor(windowLength: number) {
-    this.length = windowLength;
-    this.window = emptyWindow(windowLength);
-  }
-
-  *push(id: number): Iterable<Window> {
-    if (this.position > 0) {
-      this.window.targets[this.filled - 1] = id;
-      this.window.weights[this.filled - 1] = 1;
-    }
-    if (this.filled === this.length) yield this.takeWindow();
-    this.window.ids[this.filled] = id;
-    this.window.positions[this.filled] = this.position++;
-    this.window.segments[this.filled++] = this.segment;
-  }
-
-  endDocument(): void {
-    if (this.position === 0) return;
-    this.position = 0;
-    this.segment++;
-  }
-
-  *end(): Iterable<Window> {
-    if (this.window.weights.some((weight) => weight > 0)) yield this.takeWindow();
-  }
-
-  private takeWindow(): Window {
-    const full = this.window;
-    this.window = emptyWindow(this.length);
-    this.filled = 0;
-    this.position = 0;
-    this.segment = 0;
-    return full;
-  }
 }

@@ -2,9 +2,9 @@
 // document, or several where a line is exactly <|endoftext|>. Long documents come in pieces cut at newlines.
 
 import { faultyByte } from './json-row.ts';
-import type { TokenPiece } from './packing.ts';
 import { leadingTokens, type PromptTokenizer } from './prompt-tokenizer.ts';
 import { excerpt, type ReadOptions, readBytes, readJsonLines, setAside } from './read.ts';
+import type { TokenPiece } from './token-stream.ts';
 
 export interface TextPiece {
   /** May be empty where only the end of a document is told. */
@@ -32,7 +32,7 @@ export async function* readTexts(path: string, options: TextOptions): AsyncGener
   else yield* readTextFile(path, options);
 }
 
-/** Pieces of text to pieces of tokens for packTexts, each document with the tokenizer's leading tokens. */
+/** Pieces of text to pieces of tokens for TokenStream, each document with the tokenizer's leading tokens. */
 export async function* tokenizeTexts(
   pieces: AsyncIterable<TextPiece>,
   tokenizer: PromptTokenizer,

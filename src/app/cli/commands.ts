@@ -2,6 +2,9 @@
 
 import type { Command } from './command.ts';
 import { doctor } from './commands/doctor.ts';
+import { pretrain } from './commands/pretrain.ts';
+import { score } from './commands/score.ts';
+import { sft } from './commands/sft.ts';
 import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 
-export const commands: readonly Command[] = [tokenizerTrain, tokenizerEncode, doctor];
+export const commands: readonly Command[] = [tokenizerTrain, tokenizerEncode, pretrain, sft, score, doctor];

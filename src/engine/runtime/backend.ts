@@ -4,7 +4,7 @@
 import type { Outputs } from '../graph/simplify.ts';
 import type { DType, Shape } from '../graph/tensor.ts';
 
-export type Device = 'cpu' | 'webgpu';
+export type Device = 'cpu' | 'webgpu' | 'cuda';
 /** float, int, bool (1 is true). */
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 export type Feeds = Readonly<Record<string, TensorData>>;

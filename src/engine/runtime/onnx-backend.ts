@@ -38,6 +38,7 @@ const stopMessage = 'Non tensor type is temporarily not supported.';
 /** What each device's kernels leave out (measured: these fall back to the CPU or come out wrong). */
 const lacking: { [D in Device]: ReadonlySet<Decomposable> } = {
   cpu: new Set<Decomposable>(['attention']),
+  cuda: new Set<Decomposable>(['attention']),
   webgpu: new Set<Decomposable>([
     'attention',
     'silu',

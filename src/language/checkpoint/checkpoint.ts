@@ -46,6 +46,22 @@ const tokenizerFileNames = [
 export type TokenizerFiles = Partial<Record<(typeof tokenizerFileNames)[number], Uint8Array | object>>;
 
 /**
+ * The folder of a model: the given one, or `model/` in the folder of a training run.
+ * @throws UserError when neither holds a config.json
+ */
+export async function locateModel(path: string): Promise<string> {
+  for (const folder of [path, join(path, 'model')]) {
+    const names: string[] = await readdir(await resolveFolder(folder)).catch(() => []);
+    if (names.includes('config.json')) return folder;
+  }
+  throw new UserError({
+    where: path,
+    expected: "a model's folder, with config.json in it or in its folder model/",
+    found: 'neither',
+  });
+}
+
+/**
  * Loads a folder that heed or Transformers wrote. A folder with a manifest is compared with it first.
  * @throws UserError when there is no such folder or its kind is not expected; FormatError when it is not whole or holds
  *   what heed does not support

@@ -1,0 +1,188 @@
+// heed score's job: what a model thinks of given answers and texts, row by row and in sum.
+
+import { UserError } from '../../engine/errors.ts';
+import type { Device } from '../../engine/runtime/backend.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { loadModel, locateModel } from '../../language/checkpoint/checkpoint.ts';
+import type { PromptTokenizer } from '../data/prompt-tokenizer.ts';
+import { type RowFault, setAside } from '../data/read.ts';
+import type { RowSource, TokenRow } from '../data/token-row.ts';
+import { sequenceLogProbs } from './log-probabilities.ts';
+import { loadModelTokenizer } from './model-tokenizer.ts';
+import { type ReadRow, type RowSequences, readScoredRows } from './score-rows.ts';
+
+export interface ScoreOptions {
+  model: string;
+  data: string[];
+  device: Device;
+  threads: number;
+  /** Positions a run of the model. */
+  batchTokens: number;
+  /** Stop at the first row that cannot be scored. */
+  strict: boolean;
+}
+
+export type ScoreEvent =
+  | { type: 'fault'; fault: RowFault }
+  | { type: 'progress'; tokens: number; total: number };
+
+/** Log-probabilities in nats, summed over the tokens that `tokens` counts. */
+export type ScoredRow = RowSource &
+  (
+    | { completion_logp: number; tokens: number }
+    | { chosen_logp: number; rejected_logp: number; chosen_tokens: number; rejected_tokens: number }
+    | { text_logp: number; tokens: number; bytes: number }
+  );
+
+export interface ScoreResult {
+  /** In the order of the data. */
+  rows: ScoredRow[];
+  /** exp(−Σ log-probability / Σ tokens) over completions and texts; absent when there are none. */
+  perplexity?: number;
+  /** Of completions and texts. */
+  tokens?: number;
+  /** Share of preferences whose chosen answer is the more probable one; absent when there are none. */
+  accuracy?: number;
+  /** −Σ log-probability / ln 2 / Σ UTF-8 bytes over texts; absent when there are none. */
+  bits_per_byte?: number;
+  /** Rows set aside. */
+  faults: number;
+}
+
+/**
+ * Scores the rows of files: prompt and completion (in any instruction format), preferences, texts, strings or ids.
+ * @throws UserError when model or data cannot be used, or when no row can be scored; FormatError at the first such
+ *   row when strict
+ */
+export async function scoreFiles(
+  options: ScoreOptions,
+  { emit, signal }: JobContext<ScoreEvent>,
+): Promise<ScoreResult> {
+  const folder = await locateModel(options.model);
+  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  const { maxPositions: context, vocabularySize } = model.config;
+  let tokenizer: Promise<PromptTokenizer> | undefined;
+  const faults: RowFault[] = [];
+  const onFault = (fault: RowFault) => {
+    faults.push(fault);
+    emit({ type: 'fault', fault });
+  };
+  const rowOptions = {
+    context,
+    vocabularySize,
+    strict: options.strict,
+    onFault,
+    tokenizer: () => {
+      tokenizer ??= loadModelTokenizer(folder, model.config).then(({ prompts }) => prompts);
+      return tokenizer;
+    },
+  };
+  const read: ReadRow[] = [];
+  for (const file of options.data) {
+    for await (const row of readScoredRows(file, rowOptions)) {
+      signal.throwIfAborted();
+      read.push(row);
+    }
+  }
+  const sequences = read.flatMap((row) => listSequences(row.sequences));
+  const total = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+  const backend = await openBackend(options);
+  const logProbs = await sequenceLogProbs(backend, model, sequences, {
+    batchTokens: options.batchTokens,
+    onProgress: (tokens) => emit({ type: 'progress', tokens, total }),
+    signal,
+  });
+  const rows = judge(read, logProbs, (fault) => setAside(fault, rowOptions));
+  if (rows.length === 0) throw nothingLeft(options.data, faults);
+  return { rows, ...summarise(rows), faults: faults.length };
+}
+
+function listSequences(sequences: RowSequences): readonly TokenRow[] {
+  if (sequences.kind === 'completion') return [sequences.completion];
+  if (sequences.kind === 'preference') return [sequences.chosen, sequences.rejected];
+  return sequences.pieces;
+}
+
+/** Rows with their numbers; one of which the model says NaN or −∞ is set aside. */
+function judge(
+  read: readonly ReadRow[],
+  logProbs: Float64Array,
+  refuse: (fault: RowFault) => void,
+): ScoredRow[] {
+  const rows: ScoredRow[] = [];
+  let next = 0;
+  for (const { source, sequences, fault } of read) {
+    const count = listSequences(sequences).length;
+    const own = logProbs.subarray(next, next + count);
+    next += count;
+    if (own.every(Number.isFinite)) rows.push({ ...source, ...numbersOf(sequences, own) });
+    else
+      refuse(fault(`the model gives a log-probability of ${own.find((value) => !Number.isFinite(value))}`));
+  }
+  return rows;
+}
+
+function numbersOf(sequences: RowSequences, logProbs: Float64Array) {
+  switch (sequences.kind) {
+    case 'completion':
+      return { completion_logp: logProbs[0], tokens: countTargets(sequences.completion) };
+    case 'preference':
+      return {
+        chosen_logp: logProbs[0],
+        rejected_logp: logProbs[1],
+        chosen_tokens: countTargets(sequences.chosen),
+        rejected_tokens: countTargets(sequences.rejected),
+      };
+    case 'text': {
+      const tokens = sequences.pieces.reduce((count, piece) => count + countTargets(piece), 0);
+      return { text_logp: sum(logProbs), tokens, bytes: sequences.bytes };
+    }
+  }
+}
+
+/** Every token that may be a target but the first, which has no past. */
+function countTargets({ isTrained }: TokenRow): number {
+  return isTrained.reduce((count, flag, i) => count + (i > 0 ? flag : 0), 0);
+}
+
+/** The summary's numbers, each only where rows of its kind are. */
+export function summarise(rows: readonly ScoredRow[]): Omit<ScoreResult, 'rows' | 'faults'> {
+  const texts = rows.filter((row) => 'text_logp' in row);
+  const likelihoods = [
+    ...rows.flatMap((row) =>
+      'completion_logp' in row ? [{ logp: row.completion_logp, tokens: row.tokens }] : [],
+    ),
+    ...texts.map(({ text_logp, tokens }) => ({ logp: text_logp, tokens })),
+  ];
+  const preferences = rows.filter((row) => 'chosen_logp' in row);
+  const tokens = sum(likelihoods.map((row) => row.tokens));
+  const bits = -sum(texts.map((row) => row.text_logp)) / Math.LN2;
+  const won = preferences.filter(({ chosen_logp, rejected_logp }) => chosen_logp > rejected_logp);
+  return {
+    ...(likelihoods.length > 0 && {
+      perplexity: Math.exp(-sum(likelihoods.map(({ logp }) => logp)) / tokens),
+      tokens,
+    }),
+    ...(preferences.length > 0 && { accuracy: won.length / preferences.length }),
+    ...(texts.length > 0 && { bits_per_byte: bits / sum(texts.map(({ bytes }) => bytes)) }),
+  };
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+function nothingLeft(data: readonly string[], faults: readonly RowFault[]): UserError {
+  const [first] = faults;
+  return new UserError({
+    where: data.join(', '),
+    expected: 'at least one row that can be scored',
+    found: first
+      ? `${faults.length} faulty rows, the first at ${first.file}:${first.line}: ${first.reason}`
+      : 'no rows',
+    advice: 'rows with prompt and completion, prompt_ids and completion_ids, chosen and rejected, or text',
+  });
+}

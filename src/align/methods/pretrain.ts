@@ -1,0 +1,188 @@
+// Pretraining: predict every next token of plain text. Radford et al. 2018, section 3.1.
+// The model starts from random weights, or from another model's (continued pretraining).
+// Departures: 1. documents that share a window do not see each other.
+
+import { UserError } from '../../engine/errors.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import {
+  loadModel,
+  locateModel,
+  type Model,
+  type TokenizerFiles,
+} from '../../language/checkpoint/checkpoint.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
+import type { ModelConfig } from '../../language/model/config.ts';
+import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
+import { createBatchOrder } from '../data/batches.ts';
+import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
+import { requireEndToken } from '../data/prompt-tokenizer.ts';
+import type { RowFault } from '../data/read.ts';
+import { readTexts, tokenizeTexts } from '../data/texts.ts';
+import { TokenStream } from '../data/token-stream.ts';
+import type { RunEvent } from '../run/events.ts';
+import {
+  type RunResult,
+  type TrainingOptions,
+  trainLanguageModel,
+  type WindowSource,
+} from '../run/language-run.ts';
+import { openRun } from '../run/open-run.ts';
+
+/** The shape of a model to be made. */
+export interface ArchitectureOptions {
+  family: ModelConfig['family'];
+  layers: number;
+  hiddenSize: number;
+  heads: number;
+  keyValueHeads?: number;
+  intermediateSize?: number;
+  context: number;
+}
+
+export interface PretrainOptions extends TrainingOptions, ArchitectureOptions {
+  /** A model to go on from; without it one is made from `tokenizer` and the architecture. */
+  model?: string;
+  tokenizer?: string;
+  data: string[];
+  strict: boolean;
+  windowLength: number;
+}
+
+export interface PretrainResult extends RunResult {
+  documents: number;
+  /** Tokens of the corpus, each document's EOS included. */
+  corpusTokens: number;
+}
+
+/** Trains on plain text. @throws UserError before any training when model, tokenizer or corpus cannot be used */
+export async function pretrain(
+  options: PretrainOptions,
+  context: JobContext<RunEvent>,
+): Promise<PretrainResult> {
+  const run = openRun('pretrain', options, context);
+  try {
+    const { model, tokenizer } = await startingModel(options);
+    const { stream, files } = await corpus(tokenizer, model.config, options, run.setAside);
+    model.lineage = {
+      parents: options.model
+        ? [{ name: options.model, sha256: await hashFolder(await locateModel(options.model)) }]
+        : [],
+      data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
+    };
+    const source = windowSource(stream, files, options);
+    const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');
+    return { ...result, documents: stream.documents, corpusTokens: stream.ids.length };
+  } finally {
+    run.close();
+  }
+}
+
+async function startingModel(options: PretrainOptions): Promise<{ model: Model; tokenizer: Tokenizer }> {
+  if (options.model) {
+    const folder = await locateModel(options.model);
+    return {
+      model: await loadModel(folder, { expectKind: ['base'] }),
+      tokenizer: await Tokenizer.load(folder),
+    };
+  }
+  if (!options.tokenizer) {
+    throw new UserError({
+      where: 'pretrain',
+      expected: '--tokenizer for a new model, or --model to go on from one',
+      found: 'neither',
+      advice: '`heed tokenizer train --data FILE --out DIR` and --tokenizer DIR',
+    });
+  }
+  const tokenizer = await Tokenizer.load(options.tokenizer);
+  const config = newConfig(options, tokenizer);
+  const parameters = new Map(
+    parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, options.seed, i)]),
+  );
+  return { model: { kind: 'base', config, parameters, tokenizerFiles: filesOf(tokenizer) }, tokenizer };
+}
+
+function filesOf(tokenizer: Tokenizer): TokenizerFiles {
+  return {
+    'tokenizer.json': tokenizer.toJson() as object,
+    ...(Object.keys(tokenizer.configuration).length > 0 && {
+      'tokenizer_config.json': tokenizer.configuration,
+    }),
+  };
+}
+
+/** A configuration as the family publishes it. @throws UserError when the sizes do not divide each other */
+function newConfig(options: ArchitectureOptions, tokenizer: Tokenizer): ModelConfig {
+  const { family, layers, hiddenSize, heads, keyValueHeads = heads, context } = options;
+  const isGpt2 = family === 'gpt2';
+  if (hiddenSize % (2 * heads) !== 0 || heads % keyValueHeads !== 0 || (isGpt2 && keyValueHeads !== heads)) {
+    throw new UserError({
+      where: '--hidden-size, --heads, --key-value-heads',
+      expected: 'an even width for each head, and heads that key-value heads divide (all of them for gpt2)',
+      found: `${hiddenSize}, ${heads}, ${keyValueHeads}`,
+    });
+  }
+  const eos = requireEndToken(tokenizer);
+  return {
+    family,
+    vocabularySize: tokenizer.vocabularySize,
+    hiddenSize,
+    layers,
+    heads,
+    keyValueHeads,
+    headSize: hiddenSize / heads,
+    intermediateSize:
+      options.intermediateSize ?? (isGpt2 ? 4 * hiddenSize : Math.ceil((8 * hiddenSize) / 3 / 64) * 64),
+    maxPositions: context,
+    norm: isGpt2 ? { kind: 'layer', epsilon: 1e-5 } : { kind: 'rms', epsilon: 1e-6 },
+    positions: isGpt2 ? { kind: 'learned' } : { kind: 'rotary', theta: 10_000, scaling: { kind: 'default' } },
+    mlp: isGpt2 ? { kind: 'plain', activation: 'gelu_tanh' } : { kind: 'gated', activation: 'silu' },
+    bias: { queryKeyValue: isGpt2 || family === 'qwen2', attentionOutput: isGpt2, mlp: isGpt2 },
+    queryKeyNorm: family === 'qwen3',
+    tiedOutput: true,
+    initializerRange: 0.02,
+    tokens: { bos: tokenizer.special.bos, eos: [eos], pad: tokenizer.special.pad },
+  };
+}
+
+async function corpus(
+  tokenizer: Tokenizer,
+  config: ModelConfig,
+  options: PretrainOptions,
+  onFault: (fault: RowFault) => void,
+): Promise<{ stream: TokenStream; files: Fingerprint[] }> {
+  if (options.windowLength > config.maxPositions) {
+    throw new UserError({
+      where: '--window-length',
+      expected: `at most ${config.maxPositions}, the model's context`,
+      found: `${options.windowLength}`,
+    });
+  }
+  if (tokenizer.vocabularySize > config.vocabularySize) {
+    throw new UserError({
+      where: 'tokenizer',
+      expected: `at most ${config.vocabularySize} tokens, the model's vocabulary`,
+      found: `${tokenizer.vocabularySize}`,
+    });
+  }
+  async function* pieces() {
+    for (const file of options.data) {
+      yield* tokenizeTexts(readTexts(file, { strict: options.strict, onFault }), tokenizer);
+    }
+  }
+  const stream = await TokenStream.collect(pieces(), options.windowLength, requireEndToken(tokenizer));
+  const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
+  return { stream, files };
+}
+
+/** Batches of windows of the corpus, in a new order every epoch. */
+function windowSource(stream: TokenStream, files: Fingerprint[], options: PretrainOptions): WindowSource {
+  const order = createBatchOrder({ seed: options.seed, batchSize: options.batchSize, count: stream.windows });
+  return {
+    totalSteps: order.stepsForEpochs(options.epochs),
+    stepsPerEpoch: stream.windows / options.batchSize,
+    windowsForStep: (step) => order.rowsForStep(step).map((index) => stream.window(index)),
+    describeStep: (step) => `windows ${order.rowsForStep(step).join(', ')} of the corpus`,
+    files,
+  };
+}

@@ -1,0 +1,105 @@
+// Supervised fine-tuning: the next-token objective on demonstrations, counted on their completions alone.
+// Wei et al. 2021 (arXiv:2109.01652); Ouyang et al. 2022 (arXiv:2203.02155), section 3.5.
+// Departures: 1. rows are packed into windows with block-diagonal attention, which changes nothing but the speed.
+
+import { UserError } from '../../engine/errors.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
+import { createBatchOrder } from '../data/batches.ts';
+import { loadInstructionRows } from '../data/load.ts';
+import { packRows } from '../data/packing.ts';
+import type { DataReport } from '../data/report.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import type { RunEvent } from '../run/events.ts';
+import {
+  type RunResult,
+  type TrainingOptions,
+  trainLanguageModel,
+  type WindowSource,
+} from '../run/language-run.ts';
+import { openRun } from '../run/open-run.ts';
+
+export interface SftOptions extends TrainingOptions {
+  model: string;
+  data: string[];
+  strict: boolean;
+  /** Longest row, in tokens; the model's context unless given. */
+  maxLength?: number;
+  truncation: 'drop' | 'prompt-left' | 'completion-right';
+}
+
+export interface SftResult extends RunResult {
+  data: DataReport;
+}
+
+/** Fine-tunes a model on instruction records. @throws UserError before any training when model or data cannot be used */
+export async function sft(options: SftOptions, context: JobContext<RunEvent>): Promise<SftResult> {
+  const run = openRun('sft', options, context);
+  try {
+    const folder = await locateModel(options.model);
+    const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
+    const { rows, report } = await demonstrations(model, folder, options, run.setAside);
+    run.tell(report);
+    const source = demonstrationSource(rows, report, options);
+    model.lineage = await lineageOf(folder, report);
+    model.kind = 'policy';
+    const result = await trainLanguageModel(model, source, options, run.folder, context, 'sft');
+    return { ...result, data: report };
+  } finally {
+    run.close();
+  }
+}
+
+async function demonstrations(
+  { config }: Model,
+  folder: string,
+  options: SftOptions,
+  onFault: Parameters<typeof loadInstructionRows>[2]['onFault'],
+): Promise<{ rows: TokenRow[]; report: DataReport }> {
+  const maxLength = options.maxLength ?? config.maxPositions;
+  if (maxLength > config.maxPositions) {
+    throw new UserError({
+      where: '--max-length',
+      expected: `at most ${config.maxPositions}, the model's context`,
+      found: `${maxLength}`,
+    });
+  }
+  const tokenizer = await Tokenizer.load(folder);
+  return loadInstructionRows(options.data, tokenizer, {
+    maxLength,
+    truncation: options.truncation,
+    vocabularySize: config.vocabularySize,
+    strict: options.strict,
+    onFault,
+  });
+}
+
+/** Batches of rows in a new order every epoch, each packed into windows as long as the longest row needs. */
+function demonstrationSource(
+  rows: readonly TokenRow[],
+  report: DataReport,
+  options: SftOptions,
+): WindowSource {
+  const windowLength = Math.ceil(report.lengths.max / 64) * 64;
+  const order = createBatchOrder({ seed: options.seed, batchSize: options.batchSize, count: rows.length });
+  const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
+  return {
+    totalSteps: order.stepsForEpochs(options.epochs),
+    stepsPerEpoch: rows.length / options.batchSize,
+    windowsForStep: (step) => packRows(rowsOf(step), windowLength),
+    describeStep: (step) =>
+      rowsOf(step)
+        .map(({ source: { file, line } }) => `${file}:${line}`)
+        .join(', '),
+    files: report.files,
+  };
+}
+
+async function lineageOf(folder: string, { files }: DataReport): Promise<Model['lineage']> {
+  return {
+    parents: [{ name: folder, sha256: await hashFolder(folder) }],
+    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
+  };
+}

@@ -1,0 +1,47 @@
+// The options that pretraining and fine-tuning share, with the defaults that suit small models.
+
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import type { TrainingOptions } from '../../align/run/language-run.ts';
+import { scheduleKinds } from '../../engine/optimizer/schedule.ts';
+import { stageOptions } from './stage-options.ts';
+
+export const trainingOptions = {
+  ...stageOptions,
+  epochs: z.number().positive().default(1).describe('passes over the data'),
+  batchSize: z.int().min(1).default(8).describe('rows (or windows) an update'),
+  microBatchTokens: z
+    .int()
+    .min(1)
+    .default(2048)
+    .describe('positions computed at once; less takes less memory'),
+  learningRate: z.number().positive().default(5e-4).describe('peak learning rate'),
+  schedule: z.enum(scheduleKinds).default('cosine').describe('how the learning rate falls after the warm-up'),
+  warmupRatio: z.number().min(0).max(1).default(0.03).describe('share of the updates in which it rises'),
+  weightDecay: z.number().min(0).default(0.01).describe('decoupled decay of matrices and embeddings'),
+  beta1: z.number().min(0).max(1).default(0.9).describe('AdamW: memory of the gradient'),
+  beta2: z.number().min(0).max(1).default(0.999).describe('AdamW: memory of its square'),
+  epsilon: z.number().positive().default(1e-8).describe('AdamW: added to the root'),
+  clipNorm: z.number().positive().default(1).describe('largest global norm of the gradient'),
+  saveEvery: z.int().min(1).optional().describe('updates between checkpoints; only at the end unless given'),
+  keepLast: z.int().min(1).default(2).describe('checkpoints that stay'),
+  patience: z.int().min(1).default(5).describe('stop after so many updates in a row that were not finite'),
+};
+
+type Parsed = z.output<z.ZodObject<typeof trainingOptions>>;
+
+/** Resolves what depends on the machine. */
+export function resolveTraining<T extends Omit<Parsed, 'model'>>(
+  options: T,
+): Omit<T, 'device' | 'threads'> & Pick<TrainingOptions, 'device' | 'threads'> {
+  return {
+    ...options,
+    device: resolveDevice(options.device),
+    threads: options.threads ?? availableParallelism(),
+  };
+}
+
+/** `auto` is the CPU: on the small models of a laptop it is faster than moving weights to a device every step. */
+function resolveDevice(device: Parsed['device']): TrainingOptions['device'] {
+  return device === 'auto' ? 'cpu' : device;
+}

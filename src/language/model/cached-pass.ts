@@ -1,0 +1,150 @@
+// The pass that generation runs: new tokens of each row attend to the row's cached keys and values and to each other.
+// The graph reads the caches as inputs and gives back only the new keys and values; whoever owns the caches appends
+// them. Scores of the two parts are joined before the softmax, so the caches themselves are never copied.
+
+import {
+  add,
+  concat,
+  constant,
+  expand,
+  gatherRows,
+  input,
+  less,
+  lessOrEqual,
+  log,
+  matmul,
+  max,
+  minimum,
+  multiply,
+  reshape,
+  select,
+  slice,
+  softmax,
+  subtract,
+} from '../../engine/graph/build.ts';
+import type { Outputs } from '../../engine/graph/simplify.ts';
+import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import { type Heads, hiddenStates, outputLogits, parameterInputs } from './forward.ts';
+import { forbidden } from './full-pass.ts';
+
+export interface CachedShape {
+  /** B */
+  rows: number;
+  /** T, new tokens a row; shorter rows are padded behind */
+  length: number;
+  /** C, places a row has in the cache; 0 for the first tokens of rows */
+  capacity: number;
+}
+
+/** Names of a layer's cached keys and values (inputs) and of its new ones (outputs). */
+export const cacheNames = (layer: number) => ({
+  cachedKeys: `cached_keys.${layer}`,
+  cachedValues: `cached_values.${layer}`,
+  newKeys: `new_keys.${layer}`,
+  newValues: `new_values.${layer}`,
+});
+
+/**
+ * The outputs of a pass over new tokens.
+ *
+ * Inputs besides the parameters: `tokens` int [B,T]; `cachedLengths` int [B], how many places of each row's cache are
+ * filled; `lastTokens` int [B] when T > 1, the index in [B·T] of the token whose successor is wanted;
+ * `inverseTemperature` [B,1] > 0; and per layer `cached_keys`, `cached_values` [B,K,C,dh].
+ *
+ * Outputs: `logits` [B,V]; `probabilities` [B,V], softmax(logits · inverseTemperature); `logNormaliser` [B,1], the
+ * log of Σ e^logits in nats; and per layer `new_keys`, `new_values` [B,K,T,dh].
+ */
+export function cachedPass(config: ModelConfig, { rows: B, length: T, capacity: C }: CachedShape): Outputs {
+  const parameters = parameterInputs(config);
+  const tokens = input('tokens', [B, T], 'int');
+  const lengths = input('cachedLengths', [B], 'int');
+  const positionCount = Math.min(C + T, config.maxPositions);
+  const bias = cacheBias(lengths, T, C);
+  const fresh: Record<string, Tensor> = {};
+  const hidden = hiddenStates(
+    config,
+    parameters,
+    { tokens, positions: positionsAfter(lengths, T, positionCount), positionCount },
+    (layer, heads, scale) => {
+      const names = cacheNames(layer);
+      fresh[names.newKeys] = heads.key;
+      fresh[names.newValues] = heads.value;
+      return attendCached(heads, cacheInputs(config, names, B, C), bias, scale);
+    },
+  );
+  const last = T === 1 ? hidden : gatherRows(hidden, input('lastTokens', [B], 'int'));
+  return { ...scoreNextTokens(outputLogits(config, parameters, last)), ...fresh };
+}
+
+/** int [B,T]: cached length + t. Padding may lie beyond the last position and counts as that one. */
+function positionsAfter(lengths: Tensor, T: number, positionCount: number): Tensor {
+  const steps = constant(count(T), [1, T], 'int');
+  const positions = add(reshape(lengths, [lengths.shape[0], 1]), steps);
+  return minimum(positions, constant(positionCount - 1, [], 'int'));
+}
+
+const count = (size: number): number[] => Array.from({ length: size }, (_, i) => i);
+
+/** [B,1,T,C+T]: 0 for filled places of the cache and for new tokens up to the query's own, else `forbidden`. */
+function cacheBias(lengths: Tensor, T: number, C: number): Tensor {
+  const [B] = lengths.shape;
+  const isPast = lessOrEqual(
+    constant(count(T), [1, 1, 1, T], 'int'),
+    constant(count(T), [1, 1, T, 1], 'int'),
+  );
+  const causal = expand(select(isPast, 0, forbidden), [B, 1, T, T]);
+  if (C === 0) return causal;
+  const isFilled = less(constant(count(C), [1, 1, 1, C], 'int'), reshape(lengths, [B, 1, 1, 1]));
+  return concat([expand(select(isFilled, 0, forbidden), [B, 1, T, C]), causal], 3);
+}
+
+interface Cached {
+  /** [B,K,C,dh] */
+  keys: Tensor;
+  values: Tensor;
+}
+
+function cacheInputs(
+  { keyValueHeads, headSize }: ModelConfig,
+  { cachedKeys, cachedValues }: ReturnType<typeof cacheNames>,
+  B: number,
+  C: number,
+): Cached | undefined {
+  const shape = [B, keyValueHeads, C, headSize];
+  return C === 0 ? undefined : { keys: input(cachedKeys, shape), values: input(cachedValues, shape) };
+}
+
+/** softmax(scale · Q·[cached K; new K]ᵀ + bias)·[cached V; new V], heads of a group below each other: [B,H,T,dh]. */
+function attendCached(
+  { query, key, value }: Heads,
+  cached: Cached | undefined,
+  bias: Tensor,
+  scale: number,
+): Tensor {
+  const [B, H, T, dh] = query.shape;
+  const K = key.shape[1];
+  const rows = (H / K) * T;
+  const parts = cached ? [cached, { keys: key, values: value }] : [{ keys: key, values: value }];
+  const grouped = reshape(query, [B, K, rows, dh]);
+  const scores = parts.map(({ keys }) => {
+    const own = matmul(grouped, keys, { transposeB: true, scale });
+    return reshape(own, [B, H, T, keys.shape[2]]);
+  });
+  const probabilities = softmax(add(concat(scores, 3), bias));
+  let start = 0;
+  const attended = parts.map(({ values }) => {
+    const places = values.shape[2];
+    const own = slice(probabilities, 3, start, start + places);
+    start += places;
+    return matmul(reshape(own, [B, K, rows, places]), values);
+  });
+  return reshape(attended.reduce(add), query.shape);
+}
+
+function scoreNextTokens(logits: Tensor): Record<string, Tensor> {
+  const inverseTemperature = input('inverseTemperature', [logits.shape[0], 1]);
+  // The largest logit less the log of its probability: one vectorised softmax instead of exp and sum.
+  const logNormaliser = subtract(max(logits, [1]), log(max(softmax(logits), [1])));
+  return { logits, probabilities: softmax(multiply(logits, inverseTemperature)), logNormaliser };
+}

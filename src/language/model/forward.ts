@@ -1,0 +1,193 @@
+// The decoder's forward pass as a graph: one function for all families, steered by the configuration.
+// How a layer attends (over whole rows, or over a cache) comes in as a function.
+
+import {
+  add,
+  gatherRows,
+  gelu,
+  geluTanh,
+  input,
+  layerNorm,
+  matmul,
+  multiply,
+  relu,
+  reshape,
+  rmsNorm,
+  rotary,
+  silu,
+  slice,
+  transpose,
+} from '../../engine/graph/build.ts';
+import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { Activation, ModelConfig } from './config.ts';
+import { parameterSpecs } from './parameters.ts';
+import { rotaryTables } from './rotary.ts';
+
+/** A model's parameters as inputs of a graph, by their Hugging Face names. */
+export type Parameters = Readonly<Record<string, Tensor>>;
+
+export function parameterInputs(config: ModelConfig): Parameters {
+  return Object.fromEntries(parameterSpecs(config).map(({ name, shape }) => [name, input(name, shape)]));
+}
+
+export interface Heads {
+  /** [B,H,T,dh] */
+  query: Tensor;
+  /** [B,K,T,dh], K the number of key-value heads */
+  key: Tensor;
+  value: Tensor;
+}
+/** From a layer's heads to the attended values [B,H,T,dh]. */
+export type Attend = (layer: number, heads: Heads, scale: number) => Tensor;
+
+/**
+ * The final normalised hidden states.
+ * @param tokens    int [B,T]
+ * @param positions int [B,T], each below `positionCount`
+ * @returns [B·T, D]
+ */
+export function hiddenStates(
+  config: ModelConfig,
+  parameters: Parameters,
+  { tokens, positions, positionCount }: { tokens: Tensor; positions: Tensor; positionCount: number },
+  attend: Attend,
+): Tensor {
+  const [B, T] = tokens.shape;
+  const names = namesOf(config);
+  const place: Placement = { B, T, positions, tables: rotaryTables(config, positionCount) };
+  let x = gatherRows(parameters[names.tokens], tokens);
+  if (names.positions) x = add(x, gatherRows(parameters[names.positions], positions));
+  x = reshape(x, [B * T, config.hiddenSize]);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const own = layerParameters(parameters, names.layer(layer));
+    x = add(x, attentionBlock(config, own, norm(config, own, names.attentionNorm, x), place, layer, attend));
+    x = add(x, mlpBlock(config, own, norm(config, own, names.mlpNorm, x)));
+  }
+  return norm(config, layerParameters(parameters, ''), names.finalNorm, x);
+}
+
+/** Scores of every next token for hidden states [N,D]: [N,V]. */
+export function outputLogits(config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor {
+  const table = config.tiedOutput ? namesOf(config).tokens : 'lm_head.weight';
+  return matmul(hidden, parameters[table], { transposeB: true });
+}
+
+interface Placement {
+  B: number;
+  T: number;
+  positions: Tensor;
+  tables?: { cosine: Tensor; sine: Tensor };
+}
+/** A layer's parameters by their name within the layer. */
+type Own = (name: string) => Tensor;
+
+function layerParameters(parameters: Parameters, prefix: string): Own {
+  return (name) => parameters[prefix + name] ?? missing(prefix + name);
+}
+
+function missing(name: string): never {
+  throw new Error(`the parameter table lacks ${name}`);
+}
+
+interface Names {
+  tokens: string;
+  positions?: string;
+  finalNorm: string;
+  attentionNorm: string;
+  mlpNorm: string;
+  layer: (layer: number) => string;
+}
+
+function namesOf(config: ModelConfig): Names {
+  if (config.family === 'gpt2') {
+    return {
+      tokens: 'transformer.wte.weight',
+      positions: 'transformer.wpe.weight',
+      finalNorm: 'transformer.ln_f',
+      attentionNorm: 'ln_1',
+      mlpNorm: 'ln_2',
+      layer: (layer) => `transformer.h.${layer}.`,
+    };
+  }
+  return {
+    tokens: 'model.embed_tokens.weight',
+    finalNorm: 'model.norm',
+    attentionNorm: 'input_layernorm',
+    mlpNorm: 'post_attention_layernorm',
+    layer: (layer) => `model.layers.${layer}.`,
+  };
+}
+
+function norm({ norm: { kind, epsilon } }: ModelConfig, own: Own, name: string, x: Tensor): Tensor {
+  const weight = own(`${name}.weight`);
+  return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, own(`${name}.bias`), epsilon);
+}
+
+/** x·Wᵀ + b with W [out,in]; GPT-2 stores W as [in,out]. */
+function linear(config: ModelConfig, own: Own, name: string, hasBias: boolean, x: Tensor): Tensor {
+  const y = matmul(x, own(`${name}.weight`), { transposeB: config.family !== 'gpt2' });
+  return hasBias ? add(y, own(`${name}.bias`)) : y;
+}
+
+function attentionBlock(
+  config: ModelConfig,
+  own: Own,
+  x: Tensor,
+  place: Placement,
+  layer: number,
+  attend: Attend,
+): Tensor {
+  const { B, T } = place;
+  const { heads, keyValueHeads, headSize, bias } = config;
+  const [q, k, v] = queryKeyValue(config, own, x);
+  const query = splitHeads(turn(prepare(config, own, 'q_norm', q, heads), place, heads), place, heads);
+  const key = splitHeads(
+    turn(prepare(config, own, 'k_norm', k, keyValueHeads), place, keyValueHeads),
+    place,
+    keyValueHeads,
+  );
+  const value = splitHeads(v, place, keyValueHeads);
+  const attended = attend(layer, { query, key, value }, 1 / Math.sqrt(headSize));
+  const joined = reshape(transpose(attended, [0, 2, 1, 3]), [B * T, heads * headSize]);
+  const output = config.family === 'gpt2' ? 'attn.c_proj' : 'self_attn.o_proj';
+  return linear(config, own, output, bias.attentionOutput, joined);
+}
+
+function queryKeyValue(config: ModelConfig, own: Own, x: Tensor): Tensor[] {
+  const hasBias = config.bias.queryKeyValue;
+  if (config.family === 'gpt2') {
+    const joined = linear(config, own, 'attn.c_attn', hasBias, x);
+    const D = config.hiddenSize;
+    return [0, 1, 2].map((part) => slice(joined, 1, part * D, (part + 1) * D));
+  }
+  return ['q_proj', 'k_proj', 'v_proj'].map((name) => linear(config, own, `self_attn.${name}`, hasBias, x));
+}
+
+/** Qwen3 normalises each head of queries and keys. */
+function prepare(config: ModelConfig, own: Own, name: string, x: Tensor, heads: number): Tensor {
+  if (!config.queryKeyNorm) return x;
+  const rows = reshape(x, [x.shape[0] * heads, config.headSize]);
+  return reshape(rmsNorm(rows, own(`self_attn.${name}.weight`), config.norm.epsilon), x.shape);
+}
+
+function turn(x: Tensor, { B, T, positions, tables }: Placement, heads: number): Tensor {
+  const rows = reshape(x, [B, T, x.shape[1]]);
+  return tables ? rotary(rows, positions, tables.cosine, tables.sine, heads) : rows;
+}
+
+function splitHeads(x: Tensor, { B, T }: Placement, heads: number): Tensor {
+  const width = x.shape[x.shape.length - 1] / heads;
+  return transpose(reshape(x, [B, T, heads, width]), [0, 2, 1, 3]);
+}
+
+const activations: { [A in Activation]: (x: Tensor) => Tensor } = { silu, gelu, gelu_tanh: geluTanh, relu };
+
+function mlpBlock(config: ModelConfig, own: Own, x: Tensor): Tensor {
+  const activate = activations[config.mlp.activation];
+  const project = (name: string, from: Tensor) => linear(config, own, name, config.bias.mlp, from);
+  if (config.mlp.kind === 'gated') {
+    const gated = multiply(activate(project('mlp.gate_proj', x)), project('mlp.up_proj', x));
+    return project('mlp.down_proj', gated);
+  }
+  return project('mlp.c_proj', activate(project('mlp.c_fc', x)));
+}

@@ -1,0 +1,125 @@
+// The whole-row pass: windows of packed rows in, log-probabilities of chosen targets out. Rows of a window do not
+// see each other, and only positions that have a target reach the output head.
+
+import {
+  and,
+  attention,
+  cast,
+  concat,
+  constant,
+  equal,
+  gatherRows,
+  input,
+  lessOrEqual,
+  max,
+  multiply,
+  pickAtIndex,
+  reshape,
+  select,
+  slice,
+  softmax,
+  subtract,
+  sum,
+  targetLogProbs,
+} from '../../engine/graph/build.ts';
+import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import { type Attend, hiddenStates, outputLogits, type Parameters } from './forward.ts';
+
+/** What forbids a look: large enough to vanish in the softmax, small enough to stay finite when added. */
+export const forbidden = -1e30;
+/** At most this many logits are alive in one piece (32 MB of float32). */
+const largestLogitsPiece = 2 ** 23;
+
+export interface WindowShape {
+  /** Windows a run (B) and tokens a window (T). */
+  windows: number;
+  length: number;
+}
+
+export interface WindowInputs {
+  /** int [B,T] */
+  tokens: Tensor;
+  /** int [B,T], counted from 0 in each row */
+  positions: Tensor;
+  /** int [B,T], the row of the window that a token belongs to; padding is a row of its own */
+  segments: Tensor;
+}
+
+export function windowInputs({ windows, length }: WindowShape): WindowInputs {
+  const shape = [windows, length];
+  return {
+    tokens: input('tokens', shape, 'int'),
+    positions: input('positions', shape, 'int'),
+    segments: input('segments', shape, 'int'),
+  };
+}
+
+/** Final hidden states [B·T, D] of windows in which each row attends to its own past. */
+export function windowStates(config: ModelConfig, parameters: Parameters, inputs: WindowInputs): Tensor {
+  const [, T] = inputs.tokens.shape;
+  const bias = blockCausalBias(inputs.segments);
+  const attend: Attend = (_layer, { query, key, value }, scale) => attention(query, key, value, bias, scale);
+  return hiddenStates(config, parameters, { ...inputs, positionCount: T }, attend);
+}
+
+/** [B,1,T,T]: 0 where query t may see key s (s ≤ t, same row), else `forbidden`. */
+function blockCausalBias(segments: Tensor): Tensor {
+  const [B, T] = segments.shape;
+  const order = Array.from({ length: T }, (_, i) => i);
+  const isPast = lessOrEqual(constant(order, [1, 1, T], 'int'), constant(order, [1, T, 1], 'int'));
+  const isSameRow = equal(reshape(segments, [B, T, 1]), reshape(segments, [B, 1, T]));
+  return reshape(select(and(isSameRow, isPast), 0, forbidden), [B, 1, T, T]);
+}
+
+/** What the model says of each target; every tensor is [M]. */
+export interface TargetStatistics {
+  /** nats */
+  logProbs: Tensor;
+  /** 1 where no other token has a larger logit */
+  isFirstChoice: Tensor;
+  /** of the distribution that the target was judged by, nats; a constant for the gradient */
+  entropy: Tensor;
+}
+
+/**
+ * Judges targets, with the output head applied only where there is one.
+ * @param hidden  [B·T, D]
+ * @param sources int [M], rows of `hidden`
+ * @param targets int [M], the token that follows each
+ */
+export function judgeTargets(
+  config: ModelConfig,
+  parameters: Parameters,
+  hidden: Tensor,
+  { sources, targets }: { sources: Tensor; targets: Tensor },
+): TargetStatistics {
+  const [M] = sources.shape;
+  const piece = Math.max(1, Math.min(M, Math.floor(largestLogitsPiece / config.vocabularySize)));
+  const selected = gatherRows(hidden, sources);
+  const parts: TargetStatistics[] = [];
+  for (let start = 0; start < M; start += piece) {
+    const end = Math.min(M, start + piece);
+    const logits = outputLogits(config, parameters, slice(selected, 0, start, end));
+    parts.push(judgeLogits(logits, slice(targets, 0, start, end)));
+  }
+  const join = (name: keyof TargetStatistics) =>
+    concat(
+      parts.map((part) => part[name]),
+      0,
+    );
+  return { logProbs: join('logProbs'), isFirstChoice: join('isFirstChoice'), entropy: join('entropy') };
+}
+
+function judgeLogits(logits: Tensor, targets: Tensor): TargetStatistics {
+  const shape = targets.shape;
+  const logProbs = targetLogProbs(logits, targets);
+  const chosen = pickAtIndex(logits, targets);
+  // H = log Σ e^z − Σ p·z, and log Σ e^z = z_target − log p_target.
+  const expected = reshape(sum(multiply(softmax(logits), logits), [1]), shape);
+  return {
+    logProbs,
+    isFirstChoice: cast(lessOrEqual(reshape(max(logits, [1]), shape), chosen), 'float'),
+    entropy: subtract(subtract(chosen, logProbs), expected),
+  };
+}
