@@ -5,14 +5,17 @@ import type { ModelConfig } from '../../language/model/config.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { PromptTokenizer } from '../data/prompt-tokenizer.ts';
 
+export interface ModelTokenizer {
+  tokenizer: Tokenizer;
+  /** For prompts and answers. */
+  prompts: PromptTokenizer;
+}
+
 /**
  * @param folder the model's
  * @throws UserError when the folder has no tokenizer
  */
-export async function loadModelTokenizer(
-  folder: string,
-  { tokens }: ModelConfig,
-): Promise<{ tokenizer: Tokenizer; prompts: PromptTokenizer }> {
+export async function loadModelTokenizer(folder: string, { tokens }: ModelConfig): Promise<ModelTokenizer> {
   const tokenizer = await Tokenizer.load(folder);
   const { bos, eos = tokens.eos[0] } = tokenizer.special;
   const prompts: PromptTokenizer = {

@@ -25,18 +25,18 @@ async function score(
 ): Promise<ScoreResult & { events: ScoreEvent[] }> {
   const file = join(folder, `${files++}.jsonl`);
   writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  const model = join(golden, 'models/llama');
-  const options = {
-    model,
+  const options: ScoreOptions = {
+    model: join(golden, 'models/llama'),
     data: [file],
     device: 'cpu',
     threads: 1,
     batchTokens: 4096,
     strict: false,
-  } as const;
+    ...settings,
+  };
   const events: ScoreEvent[] = [];
   const context = { emit: (event: ScoreEvent) => events.push(event), signal: new AbortController().signal };
-  return { ...(await scoreFiles({ ...options, ...settings }, context)), events };
+  return { ...(await scoreFiles(options, context)), events };
 }
 
 function expectClose(found: number, expected: number): void {
