@@ -5,12 +5,9 @@ import type { ScoreEvent, ScoreOptions, ScoreResult } from '../../../align/evalu
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { modelOptions, resolveComputing } from '../model-options.ts';
-import type { ProgressLine } from '../progress.ts';
+import { patientProgress } from '../patient-progress.ts';
 import { showFaults } from '../show-faults.ts';
 import type { Terminal } from '../terminal.ts';
-
-/** Quicker work needs no progress line. */
-const patienceMs = 2000;
 
 export const score = defineCommand({
   name: 'score',
@@ -28,7 +25,7 @@ export const score = defineCommand({
     const module = new URL('../../../align/evaluation/score.js', import.meta.url).href;
     const payload: ScoreOptions = resolveComputing(options);
     const faults = showFaults(terminal);
-    const onProgress = showProgress(terminal);
+    const onProgress = patientProgress(terminal, { label: 'score', unit: 'tokens' });
     const onEvent = (event: ScoreEvent) => {
       if (event.type === 'fault') faults.add(event.fault);
       else onProgress(event.tokens, event.total);
@@ -45,17 +42,6 @@ export const score = defineCommand({
     }
   },
 });
-
-function showProgress(terminal: Terminal): (tokens: number, total: number) => void {
-  const begun = performance.now();
-  let line: ProgressLine | undefined;
-  return (tokens, total) => {
-    if (performance.now() - begun < patienceMs) return;
-    line ??= terminal.progress({ label: 'score', unit: 'tokens', total });
-    line.update(tokens);
-    if (tokens === total) line.finish();
-  };
-}
 
 function showSummary({ rows, ...summary }: ScoreResult, terminal: Terminal): void {
   const measures: [string, number | undefined][] = [
