@@ -5,12 +5,11 @@ import type { Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel } from '../../language/checkpoint/checkpoint.ts';
-import type { PromptTokenizer } from '../data/prompt-tokenizer.ts';
 import { type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
 import { sequenceLogProbs } from './log-probabilities.ts';
 import { loadModelTokenizer } from './model-tokenizer.ts';
-import { type ReadRow, type RowSequences, readScoredRows } from './score-rows.ts';
+import { type ReadRow, type RowOptions, type RowSequences, readScoredRows } from './score-rows.ts';
 
 export interface ScoreOptions {
   model: string;
@@ -61,34 +60,21 @@ export async function scoreFiles(
 ): Promise<ScoreResult> {
   const folder = await locateModel(options.model);
   const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  const { maxPositions: context, vocabularySize } = model.config;
-  let tokenizer: Promise<PromptTokenizer> | undefined;
   const faults: RowFault[] = [];
-  const onFault = (fault: RowFault) => {
-    faults.push(fault);
-    emit({ type: 'fault', fault });
-  };
-  const rowOptions = {
-    context,
-    vocabularySize,
+  const rowOptions: RowOptions = {
+    context: model.config.maxPositions,
+    vocabularySize: model.config.vocabularySize,
     strict: options.strict,
-    onFault,
-    tokenizer: () => {
-      tokenizer ??= loadModelTokenizer(folder, model.config).then(({ prompts }) => prompts);
-      return tokenizer;
+    onFault: (fault) => {
+      faults.push(fault);
+      emit({ type: 'fault', fault });
     },
+    tokenizer: once(() => loadModelTokenizer(folder, model.config).then(({ prompts }) => prompts)),
   };
-  const read: ReadRow[] = [];
-  for (const file of options.data) {
-    for await (const row of readScoredRows(file, rowOptions)) {
-      signal.throwIfAborted();
-      read.push(row);
-    }
-  }
+  const read = await readAll(options.data, rowOptions, signal);
   const sequences = read.flatMap((row) => listSequences(row.sequences));
-  const total = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
-  const backend = await openBackend(options);
-  const logProbs = await sequenceLogProbs(backend, model, sequences, {
+  const total = sum(sequences.map(({ ids }) => ids.length));
+  const logProbs = await sequenceLogProbs(await openBackend(options), model, sequences, {
     batchTokens: options.batchTokens,
     onProgress: (tokens) => emit({ type: 'progress', tokens, total }),
     signal,
@@ -96,6 +82,29 @@ export async function scoreFiles(
   const rows = judge(read, logProbs, (fault) => setAside(fault, rowOptions));
   if (rows.length === 0) throw nothingLeft(options.data, faults);
   return { rows, ...summarise(rows), faults: faults.length };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+async function readAll(
+  files: readonly string[],
+  options: RowOptions,
+  signal: AbortSignal,
+): Promise<ReadRow[]> {
+  const read: ReadRow[] = [];
+  for (const file of files) {
+    for await (const row of readScoredRows(file, options)) {
+      signal.throwIfAborted();
+      read.push(row);
+    }
+  }
+  return read;
 }
 
 function listSequences(sequences: RowSequences): readonly TokenRow[] {
@@ -147,7 +156,7 @@ function countTargets({ isTrained }: TokenRow): number {
 }
 
 /** The summary's numbers, each only where rows of its kind are. */
-export function summarise(rows: readonly ScoredRow[]): Omit<ScoreResult, 'rows' | 'faults'> {
+function summarise(rows: readonly ScoredRow[]): Omit<ScoreResult, 'rows' | 'faults'> {
   const texts = rows.filter((row) => 'text_logp' in row);
   const likelihoods = [
     ...rows.flatMap((row) =>
