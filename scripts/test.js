@@ -10,15 +10,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const slowestCount = 5;
-// The locked versions, as npm ci installs them; but npm ci also refuses a lock file that does not list every optional
-// package of every platform, and not every registry serves those.
-const installation = ['install', '--no-save'];
 
 process.chdir(root);
 process.exitCode = main(process.argv.slice(2));
 
 function main(words) {
-  if (!isInstalled() && !runs('npm', installation)) return 1;
+  if (!isInstalled() && !runs('npm', ['ci'])) return 1;
   rmSync('dist', { recursive: true, force: true });
   if (!runs('npm', ['run', '--silent', 'build'])) return 1;
   const hasSlow = readdirSync('src', { recursive: true }).some((name) => name.endsWith('.slow.test.ts'));

@@ -1,0 +1,204 @@
+// One measurement of heed: `node bench/ours.js TASK ROWS.jsonl` does the work of the peer's task of that name and
+// prints one line of JSON. Useful tokens, seconds from the first batch to the last update with compilation, peak memory.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Trainer } from '../dist/align/run/trainer.js';
+import { windowMicroBatches } from '../dist/align/run/window-batches.js';
+import { runJob } from '../dist/engine/runtime/job.js';
+import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
+import { saveModel } from '../dist/language/checkpoint/checkpoint.js';
+import { Generator } from '../dist/language/generation/generate.js';
+import { parseModelConfig } from '../dist/language/model/config-json.js';
+import { parameterInputs } from '../dist/language/model/forward.js';
+import { initialParameter, parameterSpecs } from '../dist/language/model/parameters.js';
+import { trainTokenizer } from '../dist/language/text/train.js';
+
+/** The peer's `nano`: 12 M parameters. */
+const config = parseModelConfig(
+  {
+    model_type: 'llama',
+    num_hidden_layers: 6,
+    hidden_size: 384,
+    num_attention_heads: 6,
+    num_key_value_heads: 6,
+    intermediate_size: 1024,
+    vocab_size: 4096,
+    max_position_embeddings: 512,
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: true,
+    pad_token_id: 0,
+    bos_token_id: 1,
+    eos_token_id: 2,
+  },
+  'nano',
+);
+
+const tasks = { dense, sft, generate };
+/** Job functions that run in the engine process. */
+export async function denseJob(rowsFile) {
+  const rows = readRows(rowsFile);
+  const inputs = parameterInputs(config);
+  const parameters = freshParameters();
+  const trained = [...parameters].map(([name, values]) => ({
+    name,
+    values,
+    tensor: inputs[name],
+    weightDecay: 0.01,
+  }));
+  const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+  const trainer = new Trainer(await openBackend({ threads: 2 }), trained, {
+    adamw,
+    clipNorm: 1,
+    patience: 1,
+  });
+  const windows = rows.map(({ prompt_ids: ids }) => ({
+    ids: Int32Array.from(ids),
+    positions: Int32Array.from(ids.keys()),
+    segments: new Int32Array(ids.length),
+    targets: Int32Array.from([...ids.slice(1), 0]),
+    weights: Float32Array.from(ids, (_, i) => Number(i + 1 < ids.length)),
+  }));
+  const seconds = [];
+  for (let step = 0; step < 9; step++) {
+    const begun = performance.now();
+    await trainer.step(
+      windowMicroBatches(config, windows, 1e6, () => ''),
+      1e-4,
+    );
+    seconds.push((performance.now() - begun) / 1000);
+  }
+  return { useful: rows.length * 256, seconds: seconds.slice(2).sort((a, b) => a - b)[3] };
+}
+
+export async function generateJob(rowsFile) {
+  const rows = readRows(rowsFile);
+  const backend = await openBackend({ threads: 2 });
+  const generator = Generator.create(backend, config, freshParameters());
+  const request = (promptIds, seed, maxTokens) => ({
+    promptIds,
+    seed,
+    maxTokens,
+    sampling: { temperature: 1 },
+    stopIds: [],
+  });
+  await generator.generate(rows.slice(0, 2).map((row, i) => request(row.prompt_ids, i, 4)));
+  const begun = performance.now();
+  const completions = await generator.generate(rows.map((row, i) => request(row.prompt_ids, i, 96)));
+  const seconds = (performance.now() - begun) / 1000;
+  return { useful: completions.reduce((sum, { ids }) => sum + ids.length, 0), seconds };
+}
+
+function dense(rowsFile) {
+  return runJob({ module: import.meta.url, name: 'denseJob', payload: rowsFile });
+}
+
+function generate(rowsFile) {
+  return runJob({ module: import.meta.url, name: 'generateJob', payload: rowsFile });
+}
+
+/** The real command's job, timed from its first step's beginning to its last update. */
+async function sft(rowsFile) {
+  const folder = mkdtempSync(join(tmpdir(), 'heed-bench-sft-'));
+  try {
+    const model = join(folder, 'nano');
+    const tokenizer = trainTokenizer(['a'], {
+      vocabularySize: 259,
+      specialTokens: ['<pad>', '<s>', '</s>'],
+      pad: '<pad>',
+      bos: '<s>',
+      eos: '</s>',
+    });
+    const tokenizerFiles = {
+      'tokenizer.json': tokenizer.toJson(),
+      'tokenizer_config.json': tokenizer.configuration,
+    };
+    await saveModel(model, { kind: 'base', config, parameters: freshParameters(), tokenizerFiles });
+    const payload = { ...sftOptions, model, data: [rowsFile], out: join(folder, 'run') };
+    const times = { started: 0, last: 0 };
+    const onEvent = (event) => {
+      if (event.type === 'started') times.started = performance.now();
+      if (event.type === 'step') times.last = performance.now();
+    };
+    const module = new URL('../dist/align/methods/sft.js', import.meta.url).href;
+    const { tokens } = await runJob({ module, name: 'sft', payload }, { onEvent });
+    return { useful: tokens, seconds: (times.last - times.started) / 1000 };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const sftOptions = {
+  seed: 0,
+  device: 'cpu',
+  threads: 2,
+  resume: false,
+  strict: true,
+  truncation: 'drop',
+  epochs: 1,
+  batchSize: 8,
+  microBatchTokens: 2048,
+  learningRate: 2e-5,
+  schedule: 'linear',
+  warmupRatio: 0,
+  weightDecay: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  clipNorm: 1,
+  keepLast: 1,
+  patience: 1,
+};
+
+function readRows(file) {
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+function freshParameters() {
+  return new Map(parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, 1, i)]));
+}
+
+/** Peak resident memory of this process and its engine process together, in GB (Linux; 0 elsewhere). */
+function watchMemory() {
+  const peaks = new Map();
+  const peakOf = (pid) => {
+    try {
+      return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    } catch {
+      return 0;
+    }
+  };
+  const look = () => {
+    const list = `/proc/${process.pid}/task/${process.pid}/children`;
+    const children = process.platform === 'linux' ? readFileSync(list, 'utf8').trim().split(/\s+/) : [];
+    for (const pid of [process.pid, ...children.filter(Boolean)]) {
+      peaks.set(pid, Math.max(peaks.get(pid) ?? 0, peakOf(pid)));
+    }
+  };
+  const timer = setInterval(look, 50);
+  return () => {
+    look();
+    clearInterval(timer);
+    return [...peaks.values()].reduce((sum, kilobytes) => sum + kilobytes, 0) / 1e6;
+  };
+}
+
+// As a job's module it only exports.
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  const [task, rowsFile] = process.argv.slice(2);
+  const peak = watchMemory();
+  const { useful, seconds } = await tasks[task](rowsFile);
+  const result = {
+    task,
+    model: 'nano',
+    tokens_per_s: useful / seconds,
+    seconds,
+    useful_tokens: useful,
+    peak_rss_gb: peak(),
+  };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
