@@ -14,7 +14,6 @@ import {
   log,
   matmul,
   max,
-  minimum,
   multiply,
   reshape,
   select,
@@ -81,7 +80,8 @@ export function cachedPass(config: ModelConfig, { rows: B, length: T, capacity: 
 function positionsAfter(lengths: Tensor, T: number, positionCount: number): Tensor {
   const steps = constant(count(T), [1, T], 'int');
   const positions = add(reshape(lengths, [lengths.shape[0], 1]), steps);
-  return minimum(positions, constant(positionCount - 1, [], 'int'));
+  const last = constant(positionCount - 1, [], 'int');
+  return select(less(positions, last), positions, last);
 }
 
 const count = (size: number): number[] => Array.from({ length: size }, (_, i) => i);
@@ -126,11 +126,11 @@ function attendCached(
   const K = key.shape[1];
   const rows = (H / K) * T;
   const parts = cached ? [cached, { keys: key, values: value }] : [{ keys: key, values: value }];
-  const grouped = reshape(query, [B, K, rows, dh]);
-  const scores = parts.map(({ keys }) => {
-    const own = matmul(grouped, keys, { transposeB: true, scale });
-    return reshape(own, [B, H, T, keys.shape[2]]);
-  });
+  // Scaled beforehand: the runtime's kernel for a single row, which reads the keys twice as fast, knows no scale.
+  const grouped = reshape(multiply(query, scale), [B, K, rows, dh]);
+  const scores = parts.map(({ keys }) =>
+    reshape(matmul(grouped, keys, { transposeB: true }), [B, H, T, keys.shape[2]]),
+  );
   const probabilities = softmax(add(concat(scores, 3), bias));
   let start = 0;
   const attended = parts.map(({ values }) => {

@@ -1,0 +1,108 @@
+// The cached pass against the whole-row pass, both in float64: what stays is the order of summation.
+
+import { describe, expect, it } from 'vitest';
+import { type Feeds, interpret } from '../../engine/runtime/reference.ts';
+import { cachedPass, cacheNames } from './cached-pass.ts';
+import type { ModelConfig } from './config.ts';
+import { outputLogits, parameterInputs } from './forward.ts';
+import { windowInputs, windowStates } from './full-pass.ts';
+import { tinyConfigs, tinyParameters, tinyPrompt } from './testing/tiny-models.ts';
+
+const capacity = 8;
+
+function logitsOfFullPass(config: ModelConfig, weights: Feeds, ids: readonly number[]): Float64Array[] {
+  const length = ids.length;
+  const parameters = parameterInputs(config);
+  const hidden = windowStates(config, parameters, windowInputs({ windows: 1, length }));
+  const { logits } = interpret(
+    { logits: outputLogits(config, parameters, hidden) },
+    { ...weights, tokens: ids, positions: ids.map((_, i) => i), segments: ids.map(() => 0) },
+  );
+  const V = config.vocabularySize;
+  return ids.map((_, i) => logits.slice(i * V, (i + 1) * V));
+}
+
+/** Two rows advance together, each with its own number of cached tokens. */
+class TwoRows {
+  private readonly config: ModelConfig;
+  private readonly weights: Feeds;
+  private readonly lengths = [0, 0];
+  private readonly caches: Record<string, Float64Array> = {};
+
+  constructor(config: ModelConfig, weights: Feeds) {
+    this.config = config;
+    this.weights = weights;
+    const size = 2 * config.keyValueHeads * capacity * config.headSize;
+    for (let layer = 0; layer < config.layers; layer++) {
+      // What lies in unfilled places must not matter.
+      this.caches[cacheNames(layer).cachedKeys] = new Float64Array(size).fill(7);
+      this.caches[cacheNames(layer).cachedValues] = new Float64Array(size).fill(7);
+    }
+  }
+
+  advance(chunks: readonly (readonly number[])[], places: number): Record<string, Float64Array> {
+    const length = Math.max(...chunks.map((chunk) => chunk.length));
+    const outputs = interpret(cachedPass(this.config, { rows: 2, length, capacity: places }), {
+      ...this.weights,
+      ...this.caches,
+      tokens: chunks.flatMap((chunk) => [...chunk, ...new Array(length - chunk.length).fill(0)]),
+      cachedLengths: this.lengths,
+      lastTokens: chunks.map((chunk, row) => row * length + chunk.length - 1),
+      inverseTemperature: [2, 0.5],
+    });
+    chunks.forEach((chunk, row) => {
+      for (let i = 0; i < chunk.length; i++) this.append(outputs, row, i, length);
+      this.lengths[row] += chunk.length;
+    });
+    return outputs;
+  }
+
+  private append(outputs: Record<string, Float64Array>, row: number, token: number, length: number): void {
+    const { layers, keyValueHeads, headSize } = this.config;
+    for (let layer = 0; layer < layers; layer++) {
+      const { newKeys, newValues, cachedKeys, cachedValues } = cacheNames(layer);
+      for (let head = 0; head < keyValueHeads; head++) {
+        const stack = row * keyValueHeads + head;
+        const from = (stack * length + token) * headSize;
+        const to = (stack * capacity + this.lengths[row] + token) * headSize;
+        this.caches[cachedKeys].set(outputs[newKeys].subarray(from, from + headSize), to);
+        this.caches[cachedValues].set(outputs[newValues].subarray(from, from + headSize), to);
+      }
+    }
+  }
+}
+
+function expectClose(actual: Float64Array, expected: Float64Array): void {
+  actual.forEach((value, i) => {
+    expect(value).toBeCloseTo(expected[i], 10);
+  });
+}
+
+describe.each(Object.entries(tinyConfigs))('%s', (_family, config: ModelConfig) => {
+  const weights = Object.fromEntries(tinyParameters(config));
+  const ids = [tinyPrompt(config, 7, 1), tinyPrompt(config, 6, 2)];
+  const expected = ids.map((row) => logitsOfFullPass(config, weights, row));
+  const rows = new TwoRows(config, weights);
+  const V = config.vocabularySize;
+  const passes = [
+    { title: 'first tokens of rows of different length', ends: [4, 2], places: 0 },
+    { title: 'a chunk behind cached tokens', ends: [6, 5], places: capacity },
+    { title: 'one token behind cached tokens', ends: [7, 6], places: capacity },
+  ];
+  const starts = [0, 0];
+
+  it.each(passes)('gives the whole-row logits for $title', ({ ends, places }) => {
+    const { logits, probabilities, logNormaliser } = rows.advance(
+      ids.map((row, r) => row.slice(starts[r], ends[r])),
+      places,
+    );
+    ends.forEach((end, r) => {
+      starts[r] = end;
+      const full = expected[r][end - 1];
+      expectClose(logits.slice(r * V, (r + 1) * V), full);
+      expect(logNormaliser[r]).toBeCloseTo(Math.log(full.reduce((sum, x) => sum + Math.exp(x), 0)), 10);
+      const odds = Math.exp((full[3] - full[8]) * [2, 0.5][r]);
+      expect(probabilities[r * V + 3] / probabilities[r * V + 8]).toBeCloseTo(odds, 8);
+    });
+  });
+});
