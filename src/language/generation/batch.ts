@@ -1,0 +1,89 @@
+// The rows that are being decoded: each has a slot, which is its row of the cache and of every step.
+
+import type { ModelConfig } from '../model/config.ts';
+import { KeyValueCache } from './key-value-cache.ts';
+import { bucketOf, capacityFor, type PassRunner, scoresOf } from './passes.ts';
+import { inverseTemperatureOf, type Prefilled } from './prefill.ts';
+import type { TokenEvent } from './request.ts';
+import type { Row } from './row.ts';
+
+/** A row with the token that it has just drawn. */
+export interface Advance {
+  row: Row;
+  event: TokenEvent;
+}
+
+export class Batch {
+  /** Most rows at once. */
+  readonly limit: number;
+  private readonly config: ModelConfig;
+  private readonly runner: PassRunner;
+  private readonly cache: KeyValueCache;
+  private slots: (Row | undefined)[];
+
+  constructor(config: ModelConfig, runner: PassRunner, limit: number) {
+    this.config = config;
+    this.runner = runner;
+    this.limit = limit;
+    this.slots = new Array(bucketOf(limit)).fill(undefined);
+    this.cache = new KeyValueCache(config, this.slots.length, capacityFor(1));
+  }
+
+  get active(): number {
+    return this.slots.reduce((count, row) => count + (row ? 1 : 0), 0);
+  }
+
+  /** Gives the row a slot, after its prompt was computed and its first token drawn. */
+  add(row: Row, { cache, row: from }: Prefilled): void {
+    const slot = this.slots.indexOf(undefined);
+    this.makeRoom(cache.lengths[from] + 1);
+    this.cache.copyRow(cache, from, slot);
+    this.slots[slot] = row;
+  }
+
+  /** Moves rows together when they fit a smaller batch. */
+  compact(): void {
+    const size = bucketOf(this.active);
+    for (let slot = size; slot < this.slots.length; slot++) {
+      const row = this.slots[slot];
+      if (!row) continue;
+      const target = this.slots.indexOf(undefined);
+      this.cache.copyRow(this.cache, slot, target);
+      this.slots[target] = row;
+      this.vacate(slot);
+    }
+    this.slots.length = Math.min(this.slots.length, size);
+  }
+
+  /** Every row's next token; rows that finish give their slots back. */
+  async step(): Promise<Advance[]> {
+    this.makeRoom(Math.max(...this.cache.lengths) + 1);
+    const rows = this.slots.length;
+    const outputs = await this.runner.run(
+      { rows, length: 1, capacity: this.cache.capacity },
+      {
+        ...this.cache.feeds(rows),
+        tokens: Int32Array.from(this.slots, (row) => row?.lastId ?? 0),
+        inverseTemperature: Float32Array.from(this.slots, (row) =>
+          row ? inverseTemperatureOf(row.request) : 1,
+        ),
+      },
+    );
+    return this.slots.flatMap((row, slot) => {
+      if (!row) return [];
+      this.cache.append(slot, outputs, 1, 1);
+      const event = row.advance(scoresOf(outputs, slot, this.config.vocabularySize));
+      if (row.finish) this.vacate(slot);
+      return [{ row, event }];
+    });
+  }
+
+  private vacate(slot: number): void {
+    this.slots[slot] = undefined;
+    this.cache.clearRow(slot);
+  }
+
+  private makeRoom(length: number): void {
+    if (length > this.cache.capacity) this.cache.resize(capacityFor(length));
+  }
+}

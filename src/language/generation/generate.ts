@@ -1,0 +1,99 @@
+// Generation: many completions at once, each row of the batch a completion with its own cached keys and values.
+// Rows that finish are replaced by rows that wait, and when none wait the batch shrinks. A row's tokens depend on its
+// own request alone; its neighbours change its numbers by rounding only.
+
+import type { Backend } from '../../engine/runtime/backend.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import { Batch } from './batch.ts';
+import { KeyValueCache } from './key-value-cache.ts';
+import { capacityFor, Passes, PassRunner } from './passes.ts';
+import { Prompts } from './prompts.ts';
+import {
+  type Completion,
+  checkRequests,
+  type GenerationListener,
+  type GenerationRequest,
+} from './request.ts';
+import { Row } from './row.ts';
+import { Schedule } from './schedule.ts';
+
+export type { Completion, GenerationListener, GenerationRequest, TokenEvent } from './request.ts';
+export type { SamplingOptions } from './sampling.ts';
+
+export interface GeneratorOptions {
+  /** Most rows a step; fewer where their caches would exceed `cacheBytes`. Default 64. */
+  batchSize?: number;
+  /** Memory for the caches of a batch; one row is always allowed. Default 1 GiB. */
+  cacheBytes?: number;
+  /** For stop strings and for the completions' texts. */
+  tokenizer?: Tokenizer;
+}
+
+export class Generator {
+  private readonly config: ModelConfig;
+  private readonly parameters: ReadonlyMap<string, Float32Array>;
+  private readonly options: Required<Omit<GeneratorOptions, 'tokenizer'>> & { tokenizer?: Tokenizer };
+  private readonly passes: Passes;
+
+  private constructor(
+    backend: Backend,
+    config: ModelConfig,
+    parameters: ReadonlyMap<string, Float32Array>,
+    options: GeneratorOptions,
+  ) {
+    this.config = config;
+    this.parameters = parameters;
+    this.options = { batchSize: 64, cacheBytes: 2 ** 30, ...options };
+    this.passes = new Passes(backend, config);
+  }
+
+  /**
+   * @param parameters by `parameterSpecs`' names; read where they lie, so that training between two generations
+   *   needs nothing copied
+   */
+  static create(
+    backend: Backend,
+    config: ModelConfig,
+    parameters: ReadonlyMap<string, Float32Array>,
+    options: GeneratorOptions = {},
+  ): Generator {
+    return new Generator(backend, config, parameters, options);
+  }
+
+  /**
+   * @returns completions in order of request and sample
+   * @throws UserError for a request that cannot be met, before anything is computed; the signal's reason when aborted
+   */
+  async generate(
+    requests: readonly GenerationRequest[],
+    listener: GenerationListener = {},
+  ): Promise<Completion[]> {
+    const { config, options } = this;
+    checkRequests(requests, { config, hasTokenizer: options.tokenizer !== undefined });
+    if (requests.length === 0) return [];
+    const rows = requests.flatMap((request, requestIndex) =>
+      Array.from(
+        { length: request.samples ?? 1 },
+        (_, sample) => new Row({ request, requestIndex, sample }, config, options.tokenizer),
+      ),
+    );
+    const runner = new PassRunner(this.passes, Object.fromEntries(this.parameters));
+    const batch = new Batch(config, runner, Math.min(rows.length, this.mostRows(requests)));
+    const prompts = new Prompts(config, runner);
+    return await new Schedule(rows, batch, prompts, listener).run();
+  }
+
+  /** Gives the compiled programs' memory back. */
+  async close(): Promise<void> {
+    await this.passes.release();
+  }
+
+  private mostRows(requests: readonly GenerationRequest[]): number {
+    const { config, options } = this;
+    const longest = Math.max(...requests.map((r) => r.promptIds.length + r.maxTokens));
+    const places = capacityFor(Math.min(longest, config.maxPositions));
+    const affordable = options.cacheBytes / (places * KeyValueCache.bytesPerPlace(config));
+    return Math.min(options.batchSize, 2 ** Math.max(0, Math.floor(Math.log2(affordable))));
+  }
+}

@@ -1,0 +1,91 @@
+// Compiled passes. Shapes are fixed when compiled, so rows, lengths and capacities come in few sizes, and each
+// combination is compiled when first needed. Also the arrays that a pass writes to.
+
+import { sizeOf } from '../../engine/graph/tensor.ts';
+import {
+  allocate,
+  type Backend,
+  type Feeds,
+  type Port,
+  type Program,
+  type TensorData,
+} from '../../engine/runtime/backend.ts';
+import { type CachedShape, cachedPass } from '../model/cached-pass.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { NextTokenScores } from './sampling.ts';
+
+/** The smallest power of two that is at least `size` and `least`. */
+export function bucketOf(size: number, least = 1): number {
+  let bucket = least;
+  while (bucket < size) bucket *= 2;
+  return bucket;
+}
+
+/** Places that a cache gets for rows of this length. */
+export const capacityFor = (length: number): number => bucketOf(length, 64);
+
+export class Passes {
+  private readonly backend: Backend;
+  private readonly config: ModelConfig;
+  private readonly programs = new Map<string, Promise<Program>>();
+
+  constructor(backend: Backend, config: ModelConfig) {
+    this.backend = backend;
+    this.config = config;
+  }
+
+  compiled(shape: CachedShape): Promise<Program> {
+    const key = `${shape.rows},${shape.length},${shape.capacity}`;
+    const known = this.programs.get(key);
+    if (known) return known;
+    const program = this.backend.compile(cachedPass(this.config, shape));
+    this.programs.set(key, program);
+    return program;
+  }
+
+  async release(): Promise<void> {
+    const programs = await Promise.all(this.programs.values());
+    this.programs.clear();
+    await Promise.all(programs.map((program) => program.release()));
+  }
+}
+
+/** Runs passes into arrays of its own, which the next run overwrites. */
+export class PassRunner {
+  private readonly passes: Passes;
+  private readonly weights: Feeds;
+  private readonly arrays = new Map<string, TensorData>();
+
+  constructor(passes: Passes, weights: Feeds) {
+    this.passes = passes;
+    this.weights = weights;
+  }
+
+  async run(shape: CachedShape, feeds: Feeds): Promise<Feeds> {
+    const program = await this.passes.compiled(shape);
+    const into = Object.fromEntries(program.outputs.map((port) => [port.name, this.arrayFor(port)]));
+    return await program.run({ ...this.weights, ...feeds }, into);
+  }
+
+  /** The largest array that the port's name has needed so far, cut to the port. */
+  private arrayFor(port: Port): TensorData {
+    const size = sizeOf(port.shape);
+    let array = this.arrays.get(port.name);
+    if (!array || array.length < size) {
+      array = allocate(port);
+      this.arrays.set(port.name, array);
+    }
+    return array.subarray(0, size);
+  }
+}
+
+/** A row's part of a pass's outputs. */
+export function scoresOf(outputs: Feeds, row: number, vocabularySize: number): NextTokenScores {
+  const own = (name: string) =>
+    (outputs[name] as Float32Array).subarray(row * vocabularySize, (row + 1) * vocabularySize);
+  return {
+    logits: own('logits'),
+    probabilities: own('probabilities'),
+    logNormaliser: outputs.logNormaliser[row],
+  };
+}
