@@ -5,8 +5,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { parseModelConfig } from '../model/config-json.ts';
+import { outputLogits, parameterInputs } from '../model/forward.ts';
+import { windowInputs, windowStates } from '../model/full-pass.ts';
 import { initialParameter, parameterSpecs } from '../model/parameters.ts';
+import { expectNear } from '../model/testing/golden.ts';
 import { loadModel, type Model, saveModel } from './checkpoint.ts';
 
 const python = process.env.HEED_PEER_PYTHON;
@@ -54,6 +58,8 @@ kind, source, target = sys.argv[1:]
 cls = getattr(transformers, kind)
 model, info = cls.from_pretrained(source, output_loading_info=True, dtype=torch.float32)
 rotary = getattr(model.base_model, 'rotary_emb', None)
+ids = torch.tensor([[(7 * i) % 40 for i in range(min(40, model.config.max_position_embeddings))]])
+with torch.no_grad(): logits = model.eval()(input_ids=ids).logits.flatten().tolist()
 model.save_pretrained(target)
 print(json.dumps({
   'parameters': {k: [list(v.shape), v.double().sum().item(), v.double().abs().sum().item()]
@@ -61,6 +67,8 @@ print(json.dumps({
   'mismatch': {k: sorted(map(str, v)) for k, v in info.items() if v},
   'frequencies': rotary.inv_freq.tolist() if rotary is not None else None,
   'attention_scaling': getattr(rotary, 'attention_scaling', None),
+  'ids': ids[0].tolist(),
+  'logits': logits,
   'eos': getattr(getattr(model, 'generation_config', None), 'eos_token_id', None),
   'warnings': warnings.getvalue(),
 }))
@@ -87,6 +95,21 @@ function readWithTransformers(kind: string, source: string, target: string) {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   return JSON.parse(out.trim().split('\n').at(-1) as string);
+}
+
+async function logitsOf({ config, parameters }: Model, ids: number[]) {
+  const inputs = parameterInputs(config);
+  const hidden = windowStates(config, inputs, windowInputs({ windows: 1, length: ids.length }));
+  const backend = await openBackend({ threads: 1 });
+  const program = await backend.compile({ logits: outputLogits(config, inputs, hidden) });
+  const { logits } = await program.run({
+    ...Object.fromEntries(parameters),
+    tokens: Int32Array.from(ids),
+    positions: Int32Array.from(ids.keys()),
+    segments: new Int32Array(ids.length),
+  });
+  await program.release();
+  return logits;
 }
 
 function expectSameParameters(model: Model, theirs: Record<string, [number[], number, number]>): void {
@@ -120,6 +143,7 @@ describe.skipIf(!python)('Transformers (skipped where HEED_PEER_PYTHON is not se
       const back = await loadModel(theirs);
       expect(back.config).toEqual(model.config);
       expect(back.parameters).toEqual(model.parameters);
+      expectNear(await logitsOf(back, read.ids), read.logits, 1e-4);
     },
   );
 
