@@ -2,9 +2,18 @@
 
 import type { Command } from './command.ts';
 import { doctor } from './commands/doctor.ts';
+import { generate } from './commands/generate.ts';
 import { pretrain } from './commands/pretrain.ts';
 import { score } from './commands/score.ts';
 import { sft } from './commands/sft.ts';
 import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 
-export const commands: readonly Command[] = [tokenizerTrain, tokenizerEncode, pretrain, sft, score, doctor];
+export const commands: readonly Command[] = [
+  tokenizerTrain,
+  tokenizerEncode,
+  pretrain,
+  sft,
+  generate,
+  score,
+  doctor,
+];

@@ -29,6 +29,11 @@ export class Terminal {
     this.write(this.people, text);
   }
 
+  /** A piece of text that goes on where the last one ended; close it with `line`. */
+  piece(text: string): void {
+    this.people.write(text);
+  }
+
   /** A note beside the work, on stderr. */
   note(text: string): void {
     this.write(this.options.stderr, text);
