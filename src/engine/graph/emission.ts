@@ -81,7 +81,7 @@ const reduction =
 const column = (emitter: Emitter, name: string, { shape }: Tensor): string =>
   emitter.node('Reshape', [name, emitter.int64([shape[0], 1])]);
 
-export const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
+const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   input: (_emitter, node) => node.attributes.name,
   constant: (emitter, { attributes: { values, shape, dtype } }) => emitter.constant(values, shape, dtype),
 

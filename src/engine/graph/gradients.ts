@@ -79,7 +79,7 @@ function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   return reshape(sum(x, axes), shape);
 }
 
-export const gradientRules: { [K in OpKind]: GradientRule<K> } = {
+const gradientRules: { [K in OpKind]: GradientRule<K> } = {
   input: none,
   constant: none,
   less: none,

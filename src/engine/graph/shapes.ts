@@ -95,7 +95,7 @@ const lastAxis = (inputs: readonly Tensor[], _attributes: unknown, where: OpKind
   return [float(inputs[0].shape)];
 };
 
-export const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
+const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
   input: (_inputs, { shape, dtype }) => [{ shape, dtype }],
   constant: (_inputs, { values, shape, dtype }) => {
     requireSizes('constant', { shape, dtype });

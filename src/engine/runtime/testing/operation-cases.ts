@@ -94,7 +94,7 @@ const rotaryCase = (title: string, heads: number, inverse: boolean, positions = 
 const matmulCase = (title: string, a: Sample, b: Sample, options: Parameters<typeof build.matmul>[2]): Case =>
   of(title, { a, b }, (left, right) => build.matmul(left, right, options));
 
-export const operationCases: { [K in OpKind]: readonly Case[] } = {
+const operationCases: { [K in OpKind]: readonly Case[] } = {
   input: [of('an input as the output', { x: normal(3, 2) }, (x) => x)],
   constant: [
     of('a vector', { x: normal(2, 3) }, (x) => build.multiply(x, build.constant([1, -2, 3], [3]))),
