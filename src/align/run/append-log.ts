@@ -81,6 +81,11 @@ export function cutLogAfter(path: string, step: number): void {
   }
 }
 
+/** The type of the last whole line; undefined when there is none. */
+export function lastRecordType(path: string): string | undefined {
+  return [...wholeLines(readIfPresent(path) ?? Buffer.alloc(0))].at(-1)?.record?.type;
+}
+
 function endOfStep(bytes: Buffer, step: number): number {
   let endOfCheckpoint: number | undefined;
   let endOfEarlier = 0;

@@ -29,6 +29,7 @@ export interface TrainingOptions {
   threads: number;
   resume: boolean;
   epochs: number;
+  /** Where the run stops. The schedule spans the epochs all the same, so that stopping changes no step. */
   maxSteps?: number;
   batchSize: number;
   microBatchTokens: number;
@@ -62,8 +63,10 @@ export interface WindowSource {
 export interface RunResult {
   steps: number;
   tokens: number;
-  /** Of the last step. */
+  /** Of the last update; NaN before the first. */
   loss: number;
+  /** Updates left out because loss or gradient was not finite. */
+  skipped: number;
   outcome: 'done' | 'interrupted';
   /** Folder of the trained model. */
   model: string;
@@ -74,6 +77,7 @@ interface Progress {
   /** Real (not padding) tokens so far. */
   tokens: number;
   loss: number;
+  skipped: number;
 }
 
 /**
@@ -90,9 +94,10 @@ export async function trainLanguageModel(
   command: string,
 ): Promise<RunResult> {
   const record = (event: RunEvent) => {
-    if (event.type === 'resumed' || event.type !== 'warning') folder.record(event);
+    folder.record(event);
     emit(event);
   };
+  const warn = (step: number) => (message: string) => emit({ type: 'warning', step, message });
   const backend = await openBackend(options);
   const trainer = new Trainer(backend, trainedParameters(model, options), {
     adamw: options,
@@ -100,34 +105,54 @@ export async function trainLanguageModel(
     patience: options.patience,
   });
   const totalSteps = Math.min(options.maxSteps ?? Number.POSITIVE_INFINITY, source.totalSteps);
-  const restored = options.resume ? await restore(folder, emit) : undefined;
-  const progress: Progress = { step: 0, tokens: 0, loss: Number.NaN };
+  const restored = options.resume ? await restore(folder, warn) : undefined;
+  const progress: Progress = { step: 0, tokens: 0, loss: Number.NaN, skipped: 0 };
   if (restored) resumeFrom(restored, source, model, trainer, progress);
+  const path = `${options.out}/model`;
+  const resultOf = (outcome: RunResult['outcome']): RunResult => {
+    const { step: steps, tokens, loss, skipped } = progress;
+    return { steps, tokens, loss, skipped, outcome, model: path };
+  };
+  if (progress.step >= totalSteps && folder.isFinished()) {
+    warn(progress.step)(`${options.out}: finished already, after ${progress.step} updates; nothing to do`);
+    return resultOf('done');
+  }
   folder.continueFrom(progress.step);
-  record(
-    restored
-      ? { type: 'resumed', step: progress.step, totalSteps }
-      : { type: 'started', step: 0, command, totalSteps },
-  );
+  if (restored) emit({ type: 'resumed', step: progress.step, totalSteps });
+  else record({ type: 'started', step: 0, command, totalSteps });
+  if (totalSteps < source.totalSteps && options.schedule !== 'constant') {
+    warn(progress.step)(
+      `--max-steps ends the run before its ${options.schedule} schedule of ${source.totalSteps} updates; fewer --epochs would shorten that`,
+    );
+  }
   const startedAt = performance.now();
+  const save = () => checkpoint(folder, model, source, options, trainer, progress, warn);
+  const announce = (): RunEvent => ({ type: 'checkpoint', step: progress.step, path: 'checkpoints' });
   let savedStep = restored ? progress.step : -1;
   while (progress.step < totalSteps && !signal.aborted) {
-    await oneStep(model, source, options, trainer, progress, totalSteps, record);
+    await oneStep(model, source, options, trainer, progress, record);
     if (options.saveEvery && progress.step % options.saveEvery === 0) {
-      await checkpoint(folder, model, source, options, trainer, progress, record);
+      record(announce());
+      await save();
       savedStep = progress.step;
     }
   }
-  if (savedStep !== progress.step)
-    await checkpoint(folder, model, source, options, trainer, progress, record);
   const outcome = progress.step < totalSteps ? 'interrupted' : 'done';
-  const path = `${options.out}/model`;
+  if (savedStep !== progress.step) {
+    // An interruption leaves no line, so that the resumed log equals an uninterrupted one.
+    if (outcome === 'done') record(announce());
+    else {
+      folder.makeDurable();
+      emit(announce());
+    }
+    await save();
+  }
   await saveModel(path, model);
   const seconds = (performance.now() - startedAt) / 1000;
   if (outcome === 'done')
     record({ type: 'finished', step: progress.step, tokens: progress.tokens, seconds, outcome });
   await trainer.close();
-  return { steps: progress.step, tokens: progress.tokens, loss: progress.loss, outcome, model: path };
+  return resultOf(outcome);
 }
 
 /** Matrices and embeddings decay; norms and biases do not, as in GPT-3 and Transformers' Trainer. */
@@ -148,7 +173,6 @@ async function oneStep(
   options: TrainingOptions,
   trainer: Trainer,
   progress: Progress,
-  totalSteps: number,
   record: (event: RunEvent) => void,
 ): Promise<void> {
   const { step } = progress;
@@ -156,8 +180,8 @@ async function oneStep(
   const windows = source.windowsForStep(step);
   const describe = () => source.describeStep(step);
   const microBatches = windowMicroBatches(model.config, windows, options.microBatchTokens, describe);
-  const warmupSteps = Math.ceil(options.warmupRatio * totalSteps);
-  const schedule = { kind: options.schedule, warmupSteps, totalSteps };
+  const warmupSteps = Math.ceil(options.warmupRatio * source.totalSteps);
+  const schedule = { kind: options.schedule, warmupSteps, totalSteps: source.totalSteps };
   const learningRate = options.learningRate * scheduleMultiplier(schedule, step);
   progress.step += 1;
   if (microBatches.length === 0) {
@@ -167,12 +191,13 @@ async function oneStep(
   const { loss, measures, gradientNorm, isUpdated } = await trainer.step(microBatches, learningRate);
   const tokens = windows.reduce((count, { segments }) => count + segments.filter((s) => s >= 0).length, 0);
   progress.tokens += tokens;
-  progress.loss = loss;
   if (!isUpdated) {
+    progress.skipped += 1;
     const reason = `loss ${loss}, gradient norm ${gradientNorm} at ${describe()}`;
     record({ type: 'skipped', step: progress.step, what: 'update', count: 1, reason });
     return;
   }
+  progress.loss = loss;
   record({
     type: 'step',
     step: progress.step,
@@ -189,7 +214,9 @@ async function oneStep(
 
 interface StoredState {
   tokens: number;
-  loss: number;
+  /** JSON has no NaN. */
+  loss: number | null;
+  skipped: number;
   updates: number;
   skippedInARow: number;
   files: Fingerprint[];
@@ -201,23 +228,22 @@ async function checkpoint(
   source: WindowSource,
   options: TrainingOptions,
   trainer: Trainer,
-  { step, tokens, loss }: Progress,
-  record: (event: RunEvent) => void,
+  { step, tokens, loss, skipped }: Progress,
+  warn: (step: number) => (message: string) => void,
 ): Promise<void> {
   const { tensors, updates, skippedInARow } = trainer.state();
-  const state: StoredState = { tokens, loss, updates, skippedInARow, files: [...source.files] };
-  record({ type: 'checkpoint', step, path: folder.checkpoints });
+  const state: StoredState = { tokens, loss, skipped, updates, skippedInARow, files: [...source.files] };
   const training: TrainingState = { step, model, optimizer: tensors, state };
   const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast: options.keepLast });
-  for (const message of warnings) record({ type: 'warning', step, message });
+  warnings.forEach(warn(step));
 }
 
 async function restore(
   folder: RunFolder,
-  emit: (event: RunEvent) => void,
+  warn: (step: number) => (message: string) => void,
 ): Promise<TrainingState | undefined> {
   const { training, warnings } = await loadLatestTrainingState(folder.checkpoints);
-  for (const message of warnings) emit({ type: 'warning', step: training?.step ?? 0, message });
+  warnings.forEach(warn(training?.step ?? 0));
   return training;
 }
 
@@ -228,7 +254,7 @@ function resumeFrom(
   trainer: Trainer,
   progress: Progress,
 ): void {
-  const { tokens, loss, updates, skippedInARow, files } = state as StoredState;
+  const { tokens, loss, skipped, updates, skippedInARow, files } = state as StoredState;
   requireSameData(files, source.files);
   for (const [name, values] of model.parameters) {
     const saved = stored.parameters.get(name);
@@ -242,5 +268,5 @@ function resumeFrom(
     values.set(saved);
   }
   trainer.restore({ tensors: optimizer, updates, skippedInARow });
-  Object.assign(progress, { step, tokens, loss });
+  Object.assign(progress, { step, tokens, loss: loss ?? Number.NaN, skipped });
 }

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
-import { AppendLog, cutLogAfter } from './append-log.ts';
+import { AppendLog, cutLogAfter, lastRecordType } from './append-log.ts';
 import type { RunEvent } from './events.ts';
 import { FolderLock, lockName } from './lock.ts';
 import { differingWords, optionWord, type Recipe, readRecipeWords, recipeText } from './recipe.ts';
@@ -92,6 +92,17 @@ export class RunFolder {
     const log = type === 'sample' ? this.logs.samples : this.logs.events;
     log.append({ time: new Date().toISOString(), step, type, ...rest });
     if (type === 'checkpoint') this.sync();
+  }
+
+  /** Flushes the logs, as before a checkpoint. @throws UserError when another process has taken the folder */
+  makeDurable(): void {
+    this.lock.assertHeld();
+    this.sync();
+  }
+
+  /** Whether the last thing in the log is the run's end. */
+  isFinished(): boolean {
+    return lastRecordType(join(this.path, 'events.jsonl')) === 'finished';
   }
 
   close(): void {

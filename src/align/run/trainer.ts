@@ -170,10 +170,12 @@ export class Trainer {
   private countSkipped(microBatches: readonly MicroBatch[], loss: number, gradientNorm: number): void {
     this.skippedInARow += 1;
     if (this.skippedInARow < this.options.patience) return;
+    // Micro-batches of one step mostly tell the same rows.
+    const places = [...new Set(microBatches.map((batch) => batch.describe()))].join('; ');
     throw new UserError({
       where: `the last ${this.skippedInARow} updates`,
       expected: 'a finite loss and gradient',
-      found: `loss ${loss}, gradient norm ${gradientNorm} at ${microBatches.map((b) => b.describe()).join('; ')}`,
+      found: `loss ${loss}, gradient norm ${gradientNorm} at ${places}`,
       advice: 'a smaller --learning-rate, or to look at these rows',
     });
   }
