@@ -10,8 +10,8 @@ process.on('message', (message: ToHost) => {
   if (message.kind === 'stop') controller.abort();
   else void start(message.job);
 });
-// The caller is gone: nobody will read the result, and a checkpoint is whole or absent.
-process.on('disconnect', () => process.exit(0));
+// The caller has its result, or is gone: what still runs saves and stops.
+process.on('disconnect', () => controller.abort());
 // Ctrl-C in a terminal reaches the whole group; the caller decides and sends `stop`.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => controller.abort());
