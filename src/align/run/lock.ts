@@ -169,7 +169,7 @@ function isStale({ holder, silentMs }: LockFile): boolean {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return processState(pid)?.[0] !== 'Z';
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
@@ -189,10 +189,21 @@ function refusal(folder: string, holder: Holder | undefined): UserError {
 function processStart(pid: number): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return `${boot}/${fields[19]}`;
+    return `${boot}/${processState(pid)![19]}`;
   } catch {
     const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' });
     return stdout?.trim() || undefined;
+  }
+}
+
+/**
+ * Linux: the fields of /proc/PID/stat after the command, first the state. A killed process whose parent died too
+ * stays as a zombie (Z) in containers that have no init to bury it.
+ */
+function processState(pid: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  } catch {
+    return undefined;
   }
 }
