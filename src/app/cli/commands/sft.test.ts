@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  saveTinyModel,
+  timelessLog,
+  trainedBytes,
+  writeDemonstrations,
+} from '../../../align/run/testing/tiny-run.ts';
+import { runHeed } from '../testing/run-heed.ts';
+
+let folder: string;
+const steps = 10;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'heed-sft-command-'));
+  await saveTinyModel(join(folder, 'base'));
+  writeDemonstrations(folder, 20);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Ten updates of two rows. */
+const words = (out: string, ...more: string[]) => [
+  ...['sft', '--model', 'base', '--data', 'rows.jsonl', '--out', out, '--batch-size', '2', '--threads', '2'],
+  ...['--json', ...more],
+];
+const heed = (out: string, ...more: string[]) => runHeed(words(out, ...more), folder);
+
+/** The program in a process group of its own, as a shell starts it. */
+function start(
+  out: string,
+  ...more: string[]
+): ChildProcess & { closed: Promise<number | null>; error: () => string } {
+  const child = spawn(process.execPath, [resolve('bin/heed.js'), ...words(out, ...more)], {
+    ...{ cwd: folder, detached: true, stdio: ['ignore', 'ignore', 'pipe'] as const },
+  });
+  let text = '';
+  child.stderr.on('data', (chunk) => {
+    text += chunk;
+  });
+  const closed = once(child, 'close').then(([code]) => code);
+  return Object.assign(child, { closed, error: () => text });
+}
+
+/** Resolves as soon as the log tells of a step, or the process has ended. */
+async function reaches(out: string, step: number, child: { closed: Promise<unknown> }): Promise<void> {
+  const log = join(folder, out, 'events.jsonl');
+  let isOver = false;
+  void child.closed.then(() => {
+    isOver = true;
+  });
+  const stepsTold = () => readFileSync(log, 'utf8').split('"type":"step"').length - 1;
+  const isReached = () => existsSync(log) && stepsTold() >= step;
+  while (!isOver && !isReached()) await new Promise((next) => setTimeout(next, 1));
+}
+
+function expectSameRun(found: string, expected: string): void {
+  expect(trainedBytes(join(folder, found), steps)).toEqual(trainedBytes(join(folder, expected), steps));
+  expect(timelessLog(join(folder, found))).toEqual(timelessLog(join(folder, expected)));
+}
+
+describe('heed sft', () => {
+  it('prints its result as JSON, shows progress to people and keeps faulty rows by place', async () => {
+    const file = join(folder, 'faulty.jsonl');
+    writeDemonstrations(folder, 3, 'faulty.jsonl');
+    appendFileSync(file, 'no json\n{"prompt":"a"}\n');
+    const sentence = ['sft', '--model', 'base', '--data', 'faulty.jsonl', '--out', 'faulty', '--json'];
+    const { code, stdout, stderr } = await runHeed(sentence, folder);
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ steps: 1, skipped: 0, outcome: 'done', model: 'faulty/model' });
+    expect(result.data).toMatchObject({ rows: 5, kept: 3, faults: 2 });
+    expect(Math.abs(result.loss - Math.log(290))).toBeLessThan(0.05);
+    expect(stderr).toMatch(/warning: faulty\.jsonl:4: set aside: not JSON/);
+    const quarantine = readFileSync(join(folder, 'faulty/quarantine.jsonl'), 'utf8').trimEnd().split('\n');
+    const places = quarantine
+      .map((line) => JSON.parse(line))
+      .map(({ file, line, offset }) => ({ file, line, offset }));
+    const offset = readFileSync(file, 'utf8').indexOf('no json');
+    expect(places).toEqual([
+      { file: 'faulty.jsonl', line: 4, offset },
+      { file: 'faulty.jsonl', line: 5, offset: offset + 8 },
+    ]);
+  });
+
+  describe('stopped and resumed', () => {
+    // Steps at which the whole process group is killed; a kill may fall anywhere in the step that follows.
+    const kills = [1, 2, 3].map((every) => ({ every, step: 1 + Math.floor(Math.random() * (steps - 2)) }));
+
+    it.each(kills)(
+      'killed with -9 after step $step, a checkpoint every $every, ends as an uninterrupted run',
+      async ({ every, step }) => {
+        const [whole, killed] = [`whole-${every}`, `killed-${every}`];
+        const save = ['--save-every', String(every)];
+        const complete = heed(whole, ...save);
+        const child = start(killed, ...save);
+        await reaches(killed, step, child);
+        process.kill(-child.pid!, 'SIGKILL');
+        await child.closed;
+        const { code, stderr } = await heed(killed, ...save, '--resume');
+        expect([code, stderr]).toEqual([0, expect.not.stringContaining('error')]);
+        expect((await complete).code).toBe(0);
+        expectSameRun(killed, whole);
+        expect(readdirSync(join(folder, killed, 'checkpoints')).sort()).toEqual(
+          readdirSync(join(folder, whole, 'checkpoints')).sort(),
+        );
+      },
+    );
+
+    it('by SIGINT saves, exits 130, and goes on from there', async () => {
+      const child = start('interrupted', '--save-every', '3');
+      await reaches('interrupted', 4, child);
+      // To the group, as Ctrl-C in a terminal.
+      process.kill(-child.pid!, 'SIGINT');
+      expect(await child.closed).toBe(130);
+      expect(child.error()).toMatch(/stopping at the next step/);
+      const { code, stdout, stderr } = await heed('interrupted', '--save-every', '3', '--resume');
+      expect([code, JSON.parse(stdout)]).toMatchObject([0, { steps, outcome: 'done' }]);
+      expect(stderr).toMatch(/resuming after step [4-9]/);
+      expectSameRun('interrupted', 'whole-3');
+    });
+
+    it('after its end says that there is nothing to do', async () => {
+      const before = readFileSync(join(folder, 'whole-1/events.jsonl'));
+      const { code, stdout, stderr } = await heed('whole-1', '--save-every', '1', '--resume');
+      expect([code, JSON.parse(stdout)]).toMatchObject([0, { steps, outcome: 'done' }]);
+      expect(stderr).toMatch(/whole-1: finished already, after 10 updates; nothing to do/);
+      expect(readFileSync(join(folder, 'whole-1/events.jsonl'))).toEqual(before);
+    });
+
+    it('is refused while another process writes to the folder', async () => {
+      const child = start('shared', '--epochs', '1000', '--max-steps', '100000');
+      await reaches('shared', 2, child);
+      const second = await heed('shared', '--epochs', '1000', '--resume');
+      process.kill(-child.pid!, 'SIGKILL');
+      expect([second.code, second.stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          /^error: shared: expected a run folder that no other process writes to, got a run held by process \d+/,
+        ),
+      ]);
+    });
+  });
+});
