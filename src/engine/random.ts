@@ -45,6 +45,12 @@ export const streams = {
   shuffle: 1,
   sampling: 2,
   testing: 3,
+  problems: 4,
+  phrasings: 5,
+  solutions: 6,
+  corpora: 7,
+  requests: 8,
+  annotators: 9,
 } as const;
 export type Stream = keyof typeof streams;
 
