@@ -2,7 +2,7 @@
 
 import type { ModelConfig } from '../model/config.ts';
 import { KeyValueCache } from './key-value-cache.ts';
-import { bucketOf, capacityFor, type PassRunner, scoresOf } from './passes.ts';
+import { bucketOf, type PassRunner, scoresOf } from './passes.ts';
 import { inverseTemperatureOf, type Prefilled } from './prefill.ts';
 import type { TokenEvent } from './request.ts';
 import type { Row } from './row.ts';
@@ -26,7 +26,7 @@ export class Batch {
     this.runner = runner;
     this.limit = limit;
     this.slots = new Array(bucketOf(limit)).fill(undefined);
-    this.cache = new KeyValueCache(config, this.slots.length, capacityFor(1));
+    this.cache = new KeyValueCache(config, this.slots.length);
   }
 
   get active(): number {
@@ -36,7 +36,6 @@ export class Batch {
   /** Gives the row a slot, after its prompt was computed and its first token drawn. */
   add(row: Row, { cache, row: from }: Prefilled): void {
     const slot = this.slots.indexOf(undefined);
-    this.makeRoom(cache.lengths[from] + 1);
     this.cache.copyRow(cache, from, slot);
     this.slots[slot] = row;
   }
@@ -57,10 +56,9 @@ export class Batch {
 
   /** Every row's next token; rows that finish give their slots back. */
   async step(): Promise<Advance[]> {
-    this.makeRoom(Math.max(...this.cache.lengths) + 1);
     const rows = this.slots.length;
     const outputs = await this.runner.run(
-      { rows, length: 1, capacity: this.cache.capacity },
+      { rows, length: 1, blocks: this.cache.filledBlocks },
       {
         ...this.cache.feeds(rows),
         tokens: Int32Array.from(this.slots, (row) => row?.lastId ?? 0),
@@ -81,9 +79,5 @@ export class Batch {
   private vacate(slot: number): void {
     this.slots[slot] = undefined;
     this.cache.clearRow(slot);
-  }
-
-  private makeRoom(length: number): void {
-    if (length > this.cache.capacity) this.cache.resize(capacityFor(length));
   }
 }

@@ -7,7 +7,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Batch } from './batch.ts';
 import { KeyValueCache } from './key-value-cache.ts';
-import { capacityFor, Passes, PassRunner } from './passes.ts';
+import { Passes, PassRunner } from './passes.ts';
 import { Prompts } from './prompts.ts';
 import {
   type Completion,
@@ -92,8 +92,8 @@ export class Generator {
   private mostRows(requests: readonly GenerationRequest[]): number {
     const { config, options } = this;
     const longest = Math.max(...requests.map((r) => r.promptIds.length + r.maxTokens));
-    const places = capacityFor(Math.min(longest, config.maxPositions));
-    const affordable = options.cacheBytes / (places * KeyValueCache.bytesPerPlace(config));
+    const bytes = KeyValueCache.bytesPerRow(config, Math.min(longest, config.maxPositions));
+    const affordable = options.cacheBytes / bytes;
     return Math.min(options.batchSize, 2 ** Math.max(0, Math.floor(Math.log2(affordable))));
   }
 }

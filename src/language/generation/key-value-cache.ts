@@ -1,14 +1,26 @@
-// Keys and values of the tokens that rows have been through, per layer [rows, K, places, dh]. The arrays are fed to
-// the runtime where they lie; the first rows of an array are themselves an array of fewer rows.
+// Keys and values of the tokens that rows have been through. Places come in blocks, so that rows may grow without
+// their past being copied; a block's arrays, per layer [rows, K, places, dh], are fed to the runtime where they lie.
 
 import type { Feeds } from '../../engine/runtime/backend.ts';
-import { cacheNames } from '../model/cached-pass.ts';
+import { cachedNames, newNames } from '../model/cached-pass.ts';
 import type { ModelConfig } from '../model/config.ts';
 
-/** One layer's keys or values, [rows, K, places, dh]. */
-interface Stack {
-  data: Float32Array;
+/** Some places of every row. */
+interface Block {
+  /** Position of the token in the block's first place. */
+  start: number;
   places: number;
+  /** Keys of layer 0, values of layer 0, keys of layer 1, … */
+  stacks: readonly Float32Array[];
+}
+
+const firstPlaces = 64;
+
+/** Places of the blocks that hold rows of this length: 64, 64, 128, 256, …, each as many as all before it. */
+export function blocksFor(length: number): number[] {
+  const blocks: number[] = [];
+  for (let places = 0; places < length; places += blocks.at(-1)!) blocks.push(Math.max(firstPlaces, places));
+  return blocks;
 }
 
 export class KeyValueCache {
@@ -16,102 +28,111 @@ export class KeyValueCache {
   /** How many tokens of each row are in the cache. */
   readonly lengths: Int32Array;
   private readonly config: ModelConfig;
-  /** Keys and values of layer 0, of layer 1, … */
-  private readonly stacks: Stack[];
+  private readonly blocks: Block[] = [];
 
-  constructor(config: ModelConfig, rows: number, capacity: number) {
+  constructor(config: ModelConfig, rows: number) {
     this.config = config;
     this.rows = rows;
     this.lengths = new Int32Array(rows);
-    this.stacks = Array.from({ length: 2 * config.layers }, () => this.allocate(capacity));
   }
 
-  /** Bytes of one place of one row. */
-  static bytesPerPlace({ layers, keyValueHeads, headSize }: ModelConfig): number {
-    return 2 * layers * keyValueHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
+  /** Bytes of one row's cache at this length. */
+  static bytesPerRow({ layers, keyValueHeads, headSize }: ModelConfig, length: number): number {
+    const places = blocksFor(length).reduce((sum, size) => sum + size, 0);
+    return 2 * layers * keyValueHeads * headSize * places * Float32Array.BYTES_PER_ELEMENT;
   }
 
-  get capacity(): number {
-    return this.stacks[0].places;
+  /** Places of the blocks that hold all tokens so far. */
+  get filledBlocks(): number[] {
+    return blocksFor(Math.max(...this.lengths));
   }
 
-  /** The inputs of a pass over the first `rows` rows. */
+  /** The inputs of a pass over the first `rows` rows and their filled blocks. */
   feeds(rows: number): Feeds {
     const { keyValueHeads, headSize, layers } = this.config;
-    const size = rows * keyValueHeads * this.capacity * headSize;
     const feeds: Record<string, Float32Array | Int32Array> = {
       cachedLengths: this.lengths.subarray(0, rows),
     };
-    for (let layer = 0; layer < layers; layer++) {
-      const { cachedKeys, cachedValues } = cacheNames(layer);
-      feeds[cachedKeys] = this.stacks[2 * layer].data.subarray(0, size);
-      feeds[cachedValues] = this.stacks[2 * layer + 1].data.subarray(0, size);
-    }
+    this.filledBlocks.forEach((places, block) => {
+      const size = rows * keyValueHeads * places * headSize;
+      const { stacks } = this.blocks[block];
+      for (let layer = 0; layer < layers; layer++) {
+        const names = cachedNames(layer, block);
+        feeds[names.keys] = stacks[2 * layer].subarray(0, size);
+        feeds[names.values] = stacks[2 * layer + 1].subarray(0, size);
+      }
+    });
     return feeds;
   }
 
   /** Appends the first `count` of the `length` new tokens that a pass gave the row. */
   append(row: number, outputs: Feeds, length: number, count: number): void {
-    const at = this.lengths[row];
-    this.stacks.forEach((stack, i) => {
-      const { newKeys, newValues } = cacheNames(i >> 1);
-      const data = outputs[i % 2 === 0 ? newKeys : newValues] as Float32Array;
-      this.copy({ stack: { data, places: length }, row, at: 0 }, { stack, row, at }, count);
+    const start = this.lengths[row];
+    const stacks = Array.from({ length: 2 * this.config.layers }, (_, i) => {
+      const names = newNames(i >> 1);
+      return outputs[i % 2 === 0 ? names.keys : names.values] as Float32Array;
     });
     this.lengths[row] += count;
+    this.copy({ start, places: length, stacks }, row, row, [start, start + count]);
   }
 
-  /** Makes row `to` a copy of another cache's row (or of this one's). */
+  /** Makes row `to` a copy of a cache's row `from`. */
   copyRow(source: KeyValueCache, from: number, to: number): void {
-    this.lengths[to] = source.lengths[from];
-    this.stacks.forEach((stack, i) => {
-      this.copy({ stack: source.stacks[i], row: from, at: 0 }, { stack, row: to, at: 0 }, this.lengths[to]);
-    });
+    const length = source.lengths[from];
+    this.lengths[to] = length;
+    for (const block of source.blocks) {
+      this.copy(block, from, to, [block.start, Math.min(length, block.start + block.places)]);
+    }
   }
 
   clearRow(row: number): void {
     this.lengths[row] = 0;
   }
 
-  /** Gives every row another number of places, at least its length. */
-  resize(capacity: number): void {
-    for (const stack of this.stacks) {
-      const resized = this.allocate(capacity);
-      this.lengths.forEach((length, row) => {
-        this.copy({ stack, row, at: 0 }, { stack: resized, row, at: 0 }, length);
-      });
-      Object.assign(stack, resized);
+  /** Copies positions of the source's row `from` into row `to`, block by block. */
+  private copy(source: Block, from: number, to: number, [start, end]: readonly [number, number]): void {
+    this.makeRoom(end);
+    for (const target of this.blocks) {
+      const first = Math.max(start, target.start);
+      const last = Math.min(end, target.start + target.places);
+      if (first < last) copyPlaces(this.config, { source, from, target, to, first, last });
     }
   }
 
-  private allocate(places: number): Stack {
-    const { keyValueHeads, headSize } = this.config;
-    return { data: new Float32Array(this.rows * keyValueHeads * places * headSize), places };
-  }
-
-  private copy(from: Place, to: Place, count: number): void {
-    const { keyValueHeads, headSize } = this.config;
-    for (let head = 0; head < keyValueHeads; head++) {
-      const source = ((from.row * keyValueHeads + head) * from.stack.places + from.at) * headSize;
-      const target = ((to.row * keyValueHeads + head) * to.stack.places + to.at) * headSize;
-      copyNumbers(from.stack.data, source, to.stack.data, target, count * headSize);
+  private makeRoom(length: number): void {
+    const { keyValueHeads, headSize, layers } = this.config;
+    const sizes = blocksFor(length);
+    for (let block = this.blocks.length; block < sizes.length; block++) {
+      const size = this.rows * keyValueHeads * sizes[block] * headSize;
+      const stacks = Array.from({ length: 2 * layers }, () => new Float32Array(size));
+      const start = sizes.slice(0, block).reduce((sum, places) => sum + places, 0);
+      this.blocks.push({ start, places: sizes[block], stacks });
     }
   }
 }
 
-interface Place {
-  stack: Stack;
-  row: number;
-  at: number;
+interface Transfer {
+  source: Block;
+  from: number;
+  target: Block;
+  to: number;
+  /** Positions first … last − 1, which both blocks have. */
+  first: number;
+  last: number;
+}
+
+function copyPlaces({ keyValueHeads, headSize }: ModelConfig, transfer: Transfer): void {
+  const { source, from, target, to, first, last } = transfer;
+  for (let head = 0; head < keyValueHeads; head++) {
+    const read = ((from * keyValueHeads + head) * source.places + first - source.start) * headSize;
+    const write = ((to * keyValueHeads + head) * target.places + first - target.start) * headSize;
+    for (let i = 0; i < source.stacks.length; i++) {
+      copyNumbers(source.stacks[i], read, target.stacks[i], write, (last - first) * headSize);
+    }
+  }
 }
 
 /** A plain loop: for one token's few numbers it is faster than `set` on views. */
-function copyNumbers(
-  from: Float32Array,
-  source: number,
-  to: Float32Array,
-  target: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) to[target + i] = from[source + i];
+function copyNumbers(from: Float32Array, read: number, to: Float32Array, write: number, count: number): void {
+  for (let i = 0; i < count; i++) to[write + i] = from[read + i];
 }

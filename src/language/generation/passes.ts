@@ -21,9 +21,6 @@ export function bucketOf(size: number, least = 1): number {
   return bucket;
 }
 
-/** Places that a cache gets for rows of this length. */
-export const capacityFor = (length: number): number => bucketOf(length, 64);
-
 export class Passes {
   private readonly backend: Backend;
   private readonly config: ModelConfig;
@@ -35,7 +32,7 @@ export class Passes {
   }
 
   compiled(shape: CachedShape): Promise<Program> {
-    const key = `${shape.rows},${shape.length},${shape.capacity}`;
+    const key = `${shape.rows},${shape.length},${shape.blocks}`;
     const known = this.programs.get(key);
     if (known) return known;
     const program = this.backend.compile(cachedPass(this.config, shape));

@@ -3,7 +3,7 @@
 
 import type { ModelConfig } from '../model/config.ts';
 import { KeyValueCache } from './key-value-cache.ts';
-import { bucketOf, capacityFor, type PassRunner, scoresOf } from './passes.ts';
+import { bucketOf, type PassRunner, scoresOf } from './passes.ts';
 import type { GenerationRequest } from './request.ts';
 import type { NextTokenScores } from './sampling.ts';
 
@@ -66,14 +66,13 @@ async function prefillTogether(
   runner: PassRunner,
 ): Promise<Prefilled[]> {
   const longest = Math.max(...requests.map(({ promptIds }) => promptIds.length));
-  const capacity = longest > chunkLength ? capacityFor(longest) : longest;
-  const cache = new KeyValueCache(config, rowBucket(requests.length), capacity);
+  const cache = new KeyValueCache(config, rowBucket(requests.length));
   const scores: NextTokenScores[] = [];
   for (let start = 0; start < longest; start += chunkLength) {
     const length = lengthBucket(Math.min(chunkLength, longest - start));
     const chunks = requests.map(({ promptIds }) => promptIds.slice(start, start + length));
     const outputs = await runner.run(
-      { rows: cache.rows, length, capacity: start === 0 ? 0 : capacity },
+      { rows: cache.rows, length, blocks: cache.filledBlocks },
       { ...cache.feeds(cache.rows), ...promptFeeds(requests, chunks, cache.rows, length) },
     );
     chunks.forEach((chunk, row) => {

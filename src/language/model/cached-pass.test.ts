@@ -2,13 +2,14 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Feeds, interpret } from '../../engine/runtime/reference.ts';
-import { cachedPass, cacheNames } from './cached-pass.ts';
+import { cachedNames, cachedPass, newNames } from './cached-pass.ts';
 import type { ModelConfig } from './config.ts';
 import { outputLogits, parameterInputs } from './forward.ts';
 import { windowInputs, windowStates } from './full-pass.ts';
 import { tinyConfigs, tinyParameters, tinyPrompt } from './testing/tiny-models.ts';
 
-const capacity = 8;
+/** Two blocks: five places and three. */
+const blocks = [5, 3];
 
 function logitsOfFullPass(config: ModelConfig, weights: Feeds, ids: readonly number[]): Float64Array[] {
   const length = ids.length;
@@ -32,17 +33,20 @@ class TwoRows {
   constructor(config: ModelConfig, weights: Feeds) {
     this.config = config;
     this.weights = weights;
-    const size = 2 * config.keyValueHeads * capacity * config.headSize;
     for (let layer = 0; layer < config.layers; layer++) {
-      // What lies in unfilled places must not matter.
-      this.caches[cacheNames(layer).cachedKeys] = new Float64Array(size).fill(7);
-      this.caches[cacheNames(layer).cachedValues] = new Float64Array(size).fill(7);
+      blocks.forEach((places, block) => {
+        const size = 2 * config.keyValueHeads * places * config.headSize;
+        // What lies in unfilled places must not matter.
+        for (const name of Object.values(cachedNames(layer, block))) {
+          this.caches[name] = new Float64Array(size).fill(7);
+        }
+      });
     }
   }
 
-  advance(chunks: readonly (readonly number[])[], places: number): Record<string, Float64Array> {
+  advance(chunks: readonly (readonly number[])[], blocks: readonly number[]): Record<string, Float64Array> {
     const length = Math.max(...chunks.map((chunk) => chunk.length));
-    const outputs = interpret(cachedPass(this.config, { rows: 2, length, capacity: places }), {
+    const outputs = interpret(cachedPass(this.config, { rows: 2, length, blocks }), {
       ...this.weights,
       ...this.caches,
       tokens: chunks.flatMap((chunk) => [...chunk, ...new Array(length - chunk.length).fill(0)]),
@@ -59,14 +63,17 @@ class TwoRows {
 
   private append(outputs: Record<string, Float64Array>, row: number, token: number, length: number): void {
     const { layers, keyValueHeads, headSize } = this.config;
+    const at = this.lengths[row] + token;
+    const [block, place] = at < blocks[0] ? [0, at] : [1, at - blocks[0]];
     for (let layer = 0; layer < layers; layer++) {
-      const { newKeys, newValues, cachedKeys, cachedValues } = cacheNames(layer);
+      const [from, to] = [newNames(layer), cachedNames(layer, block)];
       for (let head = 0; head < keyValueHeads; head++) {
         const stack = row * keyValueHeads + head;
-        const from = (stack * length + token) * headSize;
-        const to = (stack * capacity + this.lengths[row] + token) * headSize;
-        this.caches[cachedKeys].set(outputs[newKeys].subarray(from, from + headSize), to);
-        this.caches[cachedValues].set(outputs[newValues].subarray(from, from + headSize), to);
+        const source = (stack * length + token) * headSize;
+        const target = (stack * blocks[block] + place) * headSize;
+        for (const kind of ['keys', 'values'] as const) {
+          this.caches[to[kind]].set(outputs[from[kind]].subarray(source, source + headSize), target);
+        }
       }
     }
   }
@@ -85,16 +92,16 @@ describe.each(Object.entries(tinyConfigs))('%s', (_family, config: ModelConfig) 
   const rows = new TwoRows(config, weights);
   const V = config.vocabularySize;
   const passes = [
-    { title: 'first tokens of rows of different length', ends: [4, 2], places: 0 },
-    { title: 'a chunk behind cached tokens', ends: [6, 5], places: capacity },
-    { title: 'one token behind cached tokens', ends: [7, 6], places: capacity },
+    { title: 'first tokens of rows of different length', ends: [4, 2], cached: [] },
+    { title: 'a chunk behind cached tokens', ends: [6, 5], cached: blocks.slice(0, 1) },
+    { title: 'one token behind cached tokens', ends: [7, 6], cached: blocks },
   ];
   const starts = [0, 0];
 
-  it.each(passes)('gives the whole-row logits for $title', ({ ends, places }) => {
+  it.each(passes)('gives the whole-row logits for $title', ({ ends, cached }) => {
     const { logits, probabilities, logNormaliser } = rows.advance(
       ids.map((row, r) => row.slice(starts[r], ends[r])),
-      places,
+      cached,
     );
     ends.forEach((end, r) => {
       starts[r] = end;

@@ -20,9 +20,10 @@ import {
   slice,
   softmax,
   subtract,
+  transpose,
 } from '../../engine/graph/build.ts';
-import type { Outputs } from '../../engine/graph/simplify.ts';
-import type { Tensor } from '../../engine/graph/tensor.ts';
+import { type Outputs, rewrite } from '../../engine/graph/simplify.ts';
+import type { Attributes, Tensor } from '../../engine/graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { type Heads, hiddenStates, outputLogits, parameterInputs } from './forward.ts';
 import { forbidden } from './full-pass.ts';
@@ -32,32 +33,34 @@ export interface CachedShape {
   rows: number;
   /** T, new tokens a row; shorter rows are padded behind */
   length: number;
-  /** C, places a row has in the cache; 0 for the first tokens of rows */
-  capacity: number;
+  /** Places a row has in each block of its cache, C together; none for the first tokens of rows */
+  blocks: readonly number[];
 }
 
-/** Names of a layer's cached keys and values (inputs) and of its new ones (outputs). */
-export const cacheNames = (layer: number) => ({
-  cachedKeys: `cached_keys.${layer}`,
-  cachedValues: `cached_values.${layer}`,
-  newKeys: `new_keys.${layer}`,
-  newValues: `new_values.${layer}`,
+/** Names of a layer's cached keys and values in a block (inputs). */
+export const cachedNames = (layer: number, block: number) => ({
+  keys: `cached_keys.${layer}.${block}`,
+  values: `cached_values.${layer}.${block}`,
 });
+
+/** Names of a layer's new keys and values (outputs). */
+export const newNames = (layer: number) => ({ keys: `new_keys.${layer}`, values: `new_values.${layer}` });
 
 /**
  * The outputs of a pass over new tokens.
  *
  * Inputs besides the parameters: `tokens` int [B,T]; `cachedLengths` int [B], how many places of each row's cache are
  * filled; `lastTokens` int [B] when T > 1, the index in [B·T] of the token whose successor is wanted;
- * `inverseTemperature` [B,1] > 0; and per layer `cached_keys`, `cached_values` [B,K,C,dh].
+ * `inverseTemperature` [B,1] > 0; and per layer and block of c places the cached keys and values [B,K,c,dh].
  *
  * Outputs: `logits` [B,V]; `probabilities` [B,V], softmax(logits · inverseTemperature); `logNormaliser` [B,1], the
- * log of Σ e^logits in nats; and per layer `new_keys`, `new_values` [B,K,T,dh].
+ * log of Σ e^logits in nats; and per layer the new keys and values [B,K,T,dh].
  */
-export function cachedPass(config: ModelConfig, { rows: B, length: T, capacity: C }: CachedShape): Outputs {
+export function cachedPass(config: ModelConfig, { rows: B, length: T, blocks }: CachedShape): Outputs {
   const parameters = parameterInputs(config);
   const tokens = input('tokens', [B, T], 'int');
   const lengths = input('cachedLengths', [B], 'int');
+  const C = blocks.reduce((sum, places) => sum + places, 0);
   const positionCount = Math.min(C + T, config.maxPositions);
   const bias = cacheBias(lengths, T, C);
   const fresh: Record<string, Tensor> = {};
@@ -66,14 +69,14 @@ export function cachedPass(config: ModelConfig, { rows: B, length: T, capacity: 
     parameters,
     { tokens, positions: positionsAfter(lengths, T, positionCount), positionCount },
     (layer, heads, scale) => {
-      const names = cacheNames(layer);
-      fresh[names.newKeys] = heads.key;
-      fresh[names.newValues] = heads.value;
-      return attendCached(heads, cacheInputs(config, names, B, C), bias, scale);
+      fresh[newNames(layer).keys] = heads.key;
+      fresh[newNames(layer).values] = heads.value;
+      const cached = blocks.map((places, block) => cachedInputs(config, layer, block, [B, places]));
+      return attendCached(heads, cached, bias, scale);
     },
   );
   const last = T === 1 ? hidden : gatherRows(hidden, input('lastTokens', [B], 'int'));
-  return { ...scoreNextTokens(outputLogits(config, parameters, last)), ...fresh };
+  return weightsFirst({ ...scoreNextTokens(outputLogits(config, parameters, last)), ...fresh });
 }
 
 /** int [B,T]: cached length + t. Padding may lie beyond the last position and counts as that one. */
@@ -99,33 +102,34 @@ function cacheBias(lengths: Tensor, T: number, C: number): Tensor {
   return concat([expand(select(isFilled, 0, forbidden), [B, 1, T, C]), causal], 3);
 }
 
-interface Cached {
-  /** [B,K,C,dh] */
+interface KeysAndValues {
+  /** [B,K,places,dh] */
   keys: Tensor;
   values: Tensor;
 }
 
-function cacheInputs(
+function cachedInputs(
   { keyValueHeads, headSize }: ModelConfig,
-  { cachedKeys, cachedValues }: ReturnType<typeof cacheNames>,
-  B: number,
-  C: number,
-): Cached | undefined {
-  const shape = [B, keyValueHeads, C, headSize];
-  return C === 0 ? undefined : { keys: input(cachedKeys, shape), values: input(cachedValues, shape) };
+  layer: number,
+  block: number,
+  [B, places]: readonly [number, number],
+): KeysAndValues {
+  const shape = [B, keyValueHeads, places, headSize];
+  const names = cachedNames(layer, block);
+  return { keys: input(names.keys, shape), values: input(names.values, shape) };
 }
 
 /** softmax(scale · Q·[cached K; new K]ᵀ + bias)·[cached V; new V], heads of a group below each other: [B,H,T,dh]. */
 function attendCached(
   { query, key, value }: Heads,
-  cached: Cached | undefined,
+  cached: readonly KeysAndValues[],
   bias: Tensor,
   scale: number,
 ): Tensor {
   const [B, H, T, dh] = query.shape;
   const K = key.shape[1];
   const rows = (H / K) * T;
-  const parts = cached ? [cached, { keys: key, values: value }] : [{ keys: key, values: value }];
+  const parts = [...cached, { keys: key, values: value }];
   // Scaled beforehand: the runtime's kernel for a single row, which reads the keys twice as fast, knows no scale.
   const grouped = reshape(multiply(query, scale), [B, K, rows, dh]);
   const scores = parts.map(({ keys }) =>
@@ -140,6 +144,20 @@ function attendCached(
     return matmul(reshape(own, [B, K, rows, places]), values);
   });
   return reshape(attended.reduce(add), query.shape);
+}
+
+/**
+ * The same outputs with X·Wᵀ computed as (W·Xᵀ)ᵀ when X has few rows. The runtime repacks the right factor at every
+ * run, and X is the smaller: measured 1.1 times as fast at 64 rows, 1.3 times at 16.
+ */
+function weightsFirst(outputs: Outputs): Outputs {
+  return rewrite(outputs, (node, [x, weight]) => {
+    if (node.kind !== 'matmul' || weight.node.kind !== 'input' || weight.shape.length !== 2) return undefined;
+    const { transposeA, transposeB } = node.attributes as Attributes['matmul'];
+    const [rows] = x.shape;
+    const isCheaper = transposeB && !transposeA && rows >= 8 && rows <= 256;
+    return isCheaper ? [transpose(matmul(weight, x, { transposeB }), [1, 0])] : undefined;
+  });
 }
 
 function scoreNextTokens(logits: Tensor): Record<string, Tensor> {
