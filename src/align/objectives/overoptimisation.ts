@@ -1,0 +1,163 @@
+// Scaling laws of over-optimisation: how the gold reward rises and falls with the distance d = √KL(π‖π_init) while
+// the proxy that is optimised keeps rising. Gao, Schulman and Hilton 2022 (arXiv:2210.10760).
+
+import { ShapeError, UserError } from '../../engine/errors.ts';
+import { requireAbove } from './requirements.ts';
+
+export type OveroptimisationLaw = 'bestOfN' | 'rl';
+
+interface Law {
+  /** The law is linear in its parameters: R = α·d + β·slopeOfBeta(d). */
+  slopeOfBeta: (d: number) => number;
+  /** Where R is largest, for β > 0. */
+  peakDistance: (alpha: number, beta: number) => number;
+}
+
+const laws: { readonly [K in OveroptimisationLaw]: Law } = {
+  /** R = d(α − βd). */
+  bestOfN: { slopeOfBeta: (d) => -d * d, peakDistance: (alpha, beta) => alpha / (2 * beta) },
+  /** R = d(α − β·log d), 0 at d = 0. */
+  rl: {
+    slopeOfBeta: (d) => (d === 0 ? 0 : -d * Math.log(d)),
+    peakDistance: (alpha, beta) => Math.exp(alpha / beta - 1),
+  },
+};
+
+/** √KL for a KL ≥ 0 in nats, in which the laws are written. @throws UserError when it is below 0 */
+export function distanceOf(klNats: number): number {
+  requireAbove('KL', klNats, 0, { isIncluded: true });
+  return Math.sqrt(klNats);
+}
+
+/** Gold reward above the initial policy's, at distance d ≥ 0. */
+export function predictedReward(
+  law: OveroptimisationLaw,
+  { alpha, beta }: { alpha: number; beta: number },
+  distance: number,
+): number {
+  return alpha * distance + beta * laws[law].slopeOfBeta(distance);
+}
+
+export interface FittedParameter {
+  value: number;
+  standardError: number;
+  /** 95%, by Student's t with N − 2 degrees of freedom. */
+  interval: readonly [number, number];
+}
+
+export interface OveroptimisationFit {
+  alpha: FittedParameter;
+  beta: FittedParameter;
+  /** √(Σ residual² / (N − 2)), in units of reward. */
+  residualDeviation: number;
+  /** Where more optimisation begins to hurt; absent when β ≤ 0 or α ≤ 0: nothing falls, or nothing rises. */
+  peak?: { distance: number; klNats: number; reward: number };
+}
+
+/**
+ * α and β of a law by least squares.
+ * @param distances d = √KL ≥ 0, N of them
+ * @param rewards   gold reward less that of the initial policy, so that R(0) = 0, N of them
+ * @throws ShapeError when the lists differ in length; UserError when fewer than 3 points are given, when one is not
+ *   finite or a distance below 0, or when fewer than 2 distances above 0 differ
+ */
+export function fitOveroptimisation(
+  law: OveroptimisationLaw,
+  distances: ArrayLike<number>,
+  rewards: ArrayLike<number>,
+): OveroptimisationFit {
+  const points = pointsOf(law, distances, rewards);
+  const [aa, ab, bb] = [dot(points, 'a', 'a'), dot(points, 'a', 'b'), dot(points, 'b', 'b')];
+  const [ar, br] = [dot(points, 'a', 'reward'), dot(points, 'b', 'reward')];
+  const determinant = aa * bb - ab * ab;
+  if (!(determinant > 1e-12 * aa * bb)) {
+    throw new UserError({
+      where: `fit of ${law}`,
+      expected: 'distances that differ, two above 0 at least',
+      found: `${Array.from(distances).slice(0, 5).join(', ')}`,
+    });
+  }
+  const alpha = (bb * ar - ab * br) / determinant;
+  const beta = (aa * br - ab * ar) / determinant;
+  const freedom = points.length - 2;
+  const squares = points.reduce((sum, { a, b, reward }) => sum + (reward - alpha * a - beta * b) ** 2, 0);
+  const variance = squares / freedom;
+  const quantile = studentQuantile95(freedom);
+  return {
+    alpha: withError(alpha, Math.sqrt((variance * bb) / determinant), quantile),
+    beta: withError(beta, Math.sqrt((variance * aa) / determinant), quantile),
+    residualDeviation: Math.sqrt(variance),
+    peak: alpha > 0 && beta > 0 ? peakOf(law, alpha, beta) : undefined,
+  };
+}
+
+/** What α and β are multiplied by at a point, and what came of it. */
+interface Point {
+  a: number;
+  b: number;
+  reward: number;
+}
+
+function pointsOf(
+  law: OveroptimisationLaw,
+  distances: ArrayLike<number>,
+  rewards: ArrayLike<number>,
+): Point[] {
+  if (distances.length !== rewards.length) {
+    const [expected, found] = [`${distances.length} rewards, one a distance`, `${rewards.length}`];
+    throw new ShapeError({ where: `fit of ${law}`, expected, found });
+  }
+  if (distances.length < 3) {
+    throw new UserError({
+      where: `fit of ${law}`,
+      expected: '3 points or more',
+      found: `${distances.length}`,
+    });
+  }
+  return Array.from(distances, (d, i) => {
+    requireAbove(`fit of ${law}: distance ${i}`, d, 0, { isIncluded: true });
+    requireAbove(`fit of ${law}: reward ${i}`, rewards[i], Number.NEGATIVE_INFINITY);
+    return { a: d, b: laws[law].slopeOfBeta(d), reward: rewards[i] };
+  });
+}
+
+const dot = (points: readonly Point[], x: keyof Point, y: keyof Point): number =>
+  points.reduce((sum, point) => sum + point[x] * point[y], 0);
+
+function withError(value: number, standardError: number, quantile: number): FittedParameter {
+  return {
+    value,
+    standardError,
+    interval: [value - quantile * standardError, value + quantile * standardError],
+  };
+}
+
+function peakOf(law: OveroptimisationLaw, alpha: number, beta: number) {
+  const distance = laws[law].peakDistance(alpha, beta);
+  return { distance, klNats: distance ** 2, reward: predictedReward(law, { alpha, beta }, distance) };
+}
+
+/** t with P(|T| ≤ t) = 0.95 for whole degrees of freedom ≥ 1, by halving. */
+export function studentQuantile95(freedom: number): number {
+  let [low, high] = [0, 13];
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (studentWithin(middle, freedom) < 0.95) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+/** P(|T| ≤ t): finite series in θ = atan(t/√ν). Abramowitz and Stegun 26.7.3 (ν odd) and 26.7.4 (ν even). */
+function studentWithin(t: number, freedom: number): number {
+  const angle = Math.atan(t / Math.sqrt(freedom));
+  const cosine = Math.cos(angle);
+  const isOdd = freedom % 2 === 1;
+  let term = isOdd ? cosine : 1;
+  let series = freedom === 1 ? 0 : term;
+  for (let k = isOdd ? 3 : 2; k <= freedom - 2; k += 2) {
+    term *= ((k - 1) / k) * cosine * cosine;
+    series += term;
+  }
+  return isOdd ? (2 / Math.PI) * (angle + Math.sin(angle) * series) : Math.sin(angle) * series;
+}
