@@ -105,7 +105,7 @@ async function loadRows<Accepted extends DataRecord, Row extends object>(
     where: files.join(', ') || 'data',
     expected: `at least one row that is ${kind.expected}`,
     found: tally.describeLosses(),
-    advice: 'heed data inspect, which shows what is read',
+    advice: 'looking at the first lines of the file: each row must be a JSON object',
   });
 }
 
