@@ -72,16 +72,8 @@ export interface RunResult {
   model: string;
 }
 
-interface Progress {
-  step: number;
-  /** Real (not padding) tokens so far. */
-  tokens: number;
-  loss: number;
-  skipped: number;
-}
-
 /**
- * Trains until the last step or until the signal, and saves the model.
+ * Trains until the last step or until the signal, and saves the model. A run that had finished is left as it is.
  * @param model   its parameters are trained in place
  * @param context hears the events that the folder keeps, as they come
  */
@@ -93,66 +85,17 @@ export async function trainLanguageModel(
   { emit, signal }: JobContext<RunEvent>,
   command: string,
 ): Promise<RunResult> {
-  const record = (event: RunEvent) => {
-    folder.record(event);
-    emit(event);
-  };
-  const warn = (step: number) => (message: string) => emit({ type: 'warning', step, message });
   const backend = await openBackend(options);
   const trainer = new Trainer(backend, trainedParameters(model, options), {
     adamw: options,
     clipNorm: options.clipNorm,
     patience: options.patience,
   });
-  const totalSteps = Math.min(options.maxSteps ?? Number.POSITIVE_INFINITY, source.totalSteps);
-  const restored = options.resume ? await restore(folder, warn) : undefined;
-  const progress: Progress = { step: 0, tokens: 0, loss: Number.NaN, skipped: 0 };
-  if (restored) resumeFrom(restored, source, model, trainer, progress);
-  const path = `${options.out}/model`;
-  const resultOf = (outcome: RunResult['outcome']): RunResult => {
-    const { step: steps, tokens, loss, skipped } = progress;
-    return { steps, tokens, loss, skipped, outcome, model: path };
-  };
-  if (progress.step >= totalSteps && folder.isFinished()) {
-    warn(progress.step)(`${options.out}: finished already, after ${progress.step} updates; nothing to do`);
-    return resultOf('done');
-  }
-  folder.continueFrom(progress.step);
-  if (restored) emit({ type: 'resumed', step: progress.step, totalSteps });
-  else record({ type: 'started', step: 0, command, totalSteps });
-  if (totalSteps < source.totalSteps && options.schedule !== 'constant') {
-    warn(progress.step)(
-      `--max-steps ends the run before its ${options.schedule} schedule of ${source.totalSteps} updates; fewer --epochs would shorten that`,
-    );
-  }
-  const startedAt = performance.now();
-  const save = () => checkpoint(folder, model, source, options, trainer, progress, warn);
-  const announce = (): RunEvent => ({ type: 'checkpoint', step: progress.step, path: 'checkpoints' });
-  let savedStep = restored ? progress.step : -1;
-  while (progress.step < totalSteps && !signal.aborted) {
-    await oneStep(model, source, options, trainer, progress, record);
-    if (options.saveEvery && progress.step % options.saveEvery === 0) {
-      record(announce());
-      await save();
-      savedStep = progress.step;
-    }
-  }
-  const outcome = progress.step < totalSteps ? 'interrupted' : 'done';
-  if (savedStep !== progress.step) {
-    // An interruption leaves no line, so that the resumed log equals an uninterrupted one.
-    if (outcome === 'done') record(announce());
-    else {
-      folder.makeDurable();
-      emit(announce());
-    }
-    await save();
-  }
-  await saveModel(path, model);
-  const seconds = (performance.now() - startedAt) / 1000;
-  if (outcome === 'done')
-    record({ type: 'finished', step: progress.step, tokens: progress.tokens, seconds, outcome });
+  const run = new LanguageRun(model, source, options, folder, trainer, emit);
+  if (options.resume) await run.restore();
+  if (!run.isOver()) await run.train(command, signal);
   await trainer.close();
-  return resultOf(outcome);
+  return run.result();
 }
 
 /** Matrices and embeddings decay; norms and biases do not, as in GPT-3 and Transformers' Trainer. */
@@ -167,51 +110,6 @@ function trainedParameters(model: Model, { weightDecay }: TrainingOptions) {
   }));
 }
 
-async function oneStep(
-  model: Model,
-  source: WindowSource,
-  options: TrainingOptions,
-  trainer: Trainer,
-  progress: Progress,
-  record: (event: RunEvent) => void,
-): Promise<void> {
-  const { step } = progress;
-  const begun = performance.now();
-  const windows = source.windowsForStep(step);
-  const describe = () => source.describeStep(step);
-  const microBatches = windowMicroBatches(model.config, windows, options.microBatchTokens, describe);
-  const warmupSteps = Math.ceil(options.warmupRatio * source.totalSteps);
-  const schedule = { kind: options.schedule, warmupSteps, totalSteps: source.totalSteps };
-  const learningRate = options.learningRate * scheduleMultiplier(schedule, step);
-  progress.step += 1;
-  if (microBatches.length === 0) {
-    record({ type: 'skipped', step: progress.step, what: 'update', count: 1, reason: 'no token has a loss' });
-    return;
-  }
-  const { loss, measures, gradientNorm, isUpdated } = await trainer.step(microBatches, learningRate);
-  const tokens = windows.reduce((count, { segments }) => count + segments.filter((s) => s >= 0).length, 0);
-  progress.tokens += tokens;
-  if (!isUpdated) {
-    progress.skipped += 1;
-    const reason = `loss ${loss}, gradient norm ${gradientNorm} at ${describe()}`;
-    record({ type: 'skipped', step: progress.step, what: 'update', count: 1, reason });
-    return;
-  }
-  progress.loss = loss;
-  record({
-    type: 'step',
-    step: progress.step,
-    epoch: progress.step / source.stepsPerEpoch,
-    loss,
-    tokens: progress.tokens,
-    tokensPerSecond: tokens / ((performance.now() - begun) / 1000),
-    gradientNorm,
-    learningRate,
-    tokenAccuracy: measures.tokenAccuracy,
-    entropy: measures.entropy,
-  });
-}
-
 interface StoredState {
   tokens: number;
   /** JSON has no NaN. */
@@ -222,42 +120,171 @@ interface StoredState {
   files: Fingerprint[];
 }
 
-async function checkpoint(
-  folder: RunFolder,
-  model: Model,
-  source: WindowSource,
-  options: TrainingOptions,
-  trainer: Trainer,
-  { step, tokens, loss, skipped }: Progress,
-  warn: (step: number) => (message: string) => void,
-): Promise<void> {
-  const { tensors, updates, skippedInARow } = trainer.state();
-  const state: StoredState = { tokens, loss, skipped, updates, skippedInARow, files: [...source.files] };
-  const training: TrainingState = { step, model, optimizer: tensors, state };
-  const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast: options.keepLast });
-  warnings.forEach(warn(step));
+/** One run: what it is made of, and how far it is. */
+class LanguageRun {
+  private readonly model: Model;
+  private readonly source: WindowSource;
+  private readonly options: TrainingOptions;
+  private readonly folder: RunFolder;
+  private readonly trainer: Trainer;
+  private readonly emit: (event: RunEvent) => void;
+  private readonly totalSteps: number;
+  private step = 0;
+  /** Real (not padding) tokens so far. */
+  private tokens = 0;
+  private loss = Number.NaN;
+  private skipped = 0;
+  private savedStep = -1;
+
+  constructor(
+    model: Model,
+    source: WindowSource,
+    options: TrainingOptions,
+    folder: RunFolder,
+    trainer: Trainer,
+    emit: (event: RunEvent) => void,
+  ) {
+    this.model = model;
+    this.source = source;
+    this.options = options;
+    this.folder = folder;
+    this.trainer = trainer;
+    this.emit = emit;
+    this.totalSteps = Math.min(options.maxSteps ?? Number.POSITIVE_INFINITY, source.totalSteps);
+  }
+
+  /** Takes up the newest checkpoint, if there is one. @throws UserError when the data or the model's shape changed */
+  async restore(): Promise<void> {
+    const { training, warnings } = await loadLatestTrainingState(this.folder.checkpoints);
+    for (const message of warnings) this.warn(message);
+    if (!training) return;
+    const { tokens, loss, skipped, updates, skippedInARow, files } = training.state as StoredState;
+    requireSameData(files, this.source.files);
+    copyParameters(training.model, this.model);
+    this.trainer.restore({ tensors: training.optimizer, updates, skippedInARow });
+    [this.step, this.savedStep] = [training.step, training.step];
+    [this.tokens, this.loss, this.skipped] = [tokens, loss ?? Number.NaN, skipped];
+  }
+
+  /** Whether the run had come to its end, and says so. */
+  isOver(): boolean {
+    if (this.step < this.totalSteps || !this.folder.isFinished()) return false;
+    this.warn(`${this.options.out}: finished already, after ${this.step} updates; nothing to do`);
+    return true;
+  }
+
+  result(): RunResult {
+    const { step: steps, tokens, loss, skipped } = this;
+    const outcome = steps < this.totalSteps ? 'interrupted' : 'done';
+    return { steps, tokens, loss, skipped, outcome, model: `${this.options.out}/model` };
+  }
+
+  async train(command: string, signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    this.begin(command);
+    while (this.step < this.totalSteps && !signal.aborted) {
+      await this.update();
+      const { saveEvery } = this.options;
+      if (saveEvery && this.step % saveEvery === 0) await this.checkpoint();
+    }
+    if (this.savedStep !== this.step) await this.checkpoint();
+    const { outcome, model } = this.result();
+    await saveModel(model, this.model);
+    if (outcome === 'interrupted') return;
+    const seconds = (performance.now() - startedAt) / 1000;
+    this.record({ type: 'finished', step: this.step, tokens: this.tokens, seconds, outcome });
+  }
+
+  private begin(command: string): void {
+    const { step, totalSteps, source, options } = this;
+    this.folder.continueFrom(step);
+    if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps });
+    else this.record({ type: 'started', step, command, totalSteps });
+    if (totalSteps === source.totalSteps || options.schedule === 'constant') return;
+    this.warn(
+      `--max-steps ends the run before its ${options.schedule} schedule of ${source.totalSteps} updates; fewer --epochs would shorten that`,
+    );
+  }
+
+  private async update(): Promise<void> {
+    const begun = performance.now();
+    const { model, source, options } = this;
+    const windows = source.windowsForStep(this.step);
+    const describe = () => source.describeStep(this.step);
+    const microBatches = windowMicroBatches(model.config, windows, options.microBatchTokens, describe);
+    const learningRate = this.learningRate();
+    if (microBatches.length === 0) return this.skip('no token has a loss');
+    const { loss, measures, gradientNorm, isUpdated } = await this.trainer.step(microBatches, learningRate);
+    const tokens = windows.reduce((count, { segments }) => count + segments.filter((s) => s >= 0).length, 0);
+    this.tokens += tokens;
+    if (!isUpdated) {
+      this.skipped += 1;
+      return this.skip(`loss ${loss}, gradient norm ${gradientNorm} at ${describe()}`);
+    }
+    this.loss = loss;
+    this.step += 1;
+    this.record({
+      type: 'step',
+      step: this.step,
+      epoch: this.step / source.stepsPerEpoch,
+      loss,
+      tokens: this.tokens,
+      tokensPerSecond: tokens / ((performance.now() - begun) / 1000),
+      gradientNorm,
+      learningRate,
+      tokenAccuracy: measures.tokenAccuracy,
+      entropy: measures.entropy,
+    });
+  }
+
+  private learningRate(): number {
+    const { schedule: kind, warmupRatio, learningRate } = this.options;
+    const { totalSteps } = this.source;
+    const schedule = { kind, warmupSteps: Math.ceil(warmupRatio * totalSteps), totalSteps };
+    return learningRate * scheduleMultiplier(schedule, this.step);
+  }
+
+  private skip(reason: string): void {
+    this.step += 1;
+    this.record({ type: 'skipped', step: this.step, what: 'update', count: 1, reason });
+  }
+
+  private async checkpoint(): Promise<void> {
+    const { step, tokens, loss, skipped, model, folder, source } = this;
+    this.announceCheckpoint();
+    const { tensors, updates, skippedInARow } = this.trainer.state();
+    const state: StoredState = { tokens, loss, skipped, updates, skippedInARow, files: [...source.files] };
+    const training: TrainingState = { step, model, optimizer: tensors, state };
+    const { keepLast } = this.options;
+    const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast });
+    for (const message of warnings) this.warn(message);
+    this.savedStep = step;
+  }
+
+  /** An interruption's checkpoint leaves no line, so that the resumed log equals an uninterrupted one. */
+  private announceCheckpoint(): void {
+    const { step, totalSteps, options } = this;
+    const event: RunEvent = { type: 'checkpoint', step, path: 'checkpoints' };
+    if (step === totalSteps || (options.saveEvery && step % options.saveEvery === 0)) this.record(event);
+    else {
+      this.folder.makeDurable();
+      this.emit(event);
+    }
+  }
+
+  private record(event: RunEvent): void {
+    this.folder.record(event);
+    this.emit(event);
+  }
+
+  private warn(message: string): void {
+    this.emit({ type: 'warning', step: this.step, message });
+  }
 }
 
-async function restore(
-  folder: RunFolder,
-  warn: (step: number) => (message: string) => void,
-): Promise<TrainingState | undefined> {
-  const { training, warnings } = await loadLatestTrainingState(folder.checkpoints);
-  warnings.forEach(warn(training?.step ?? 0));
-  return training;
-}
-
-function resumeFrom(
-  { step, model: stored, optimizer, state }: TrainingState,
-  source: WindowSource,
-  model: Model,
-  trainer: Trainer,
-  progress: Progress,
-): void {
-  const { tokens, loss, skipped, updates, skippedInARow, files } = state as StoredState;
-  requireSameData(files, source.files);
-  for (const [name, values] of model.parameters) {
-    const saved = stored.parameters.get(name);
+function copyParameters(from: Model, to: Model): void {
+  for (const [name, values] of to.parameters) {
+    const saved = from.parameters.get(name);
     if (saved?.length !== values.length) {
       throw new UserError({
         where: 'the checkpoint',
@@ -267,6 +294,4 @@ function resumeFrom(
     }
     values.set(saved);
   }
-  trainer.restore({ tensors: optimizer, updates, skippedInARow });
-  Object.assign(progress, { step, tokens, loss: loss ?? Number.NaN, skipped });
 }
