@@ -129,6 +129,22 @@ describe('the run folder', () => {
     expect(log('run', 'samples.jsonl')).toEqual(log('whole', 'samples.jsonl'));
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'is free when its holder was killed and nobody has buried it',
+    async () => {
+      const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+      children.push(shell);
+      const [output] = await once(shell.stdout, 'data');
+      const [pid, heartbeat] = [Number(String(output)), new Date().toISOString()];
+      close(open());
+      writeFileSync(
+        join(root, 'run', 'heed.lock'),
+        `${JSON.stringify({ pid, host: hostname(), heartbeat })}\n`,
+      );
+      expect(() => open({}, true)).not.toThrow();
+    },
+  );
+
   it('starts its logs again when resumed before the first checkpoint', () => {
     play(open({}, false, 'whole'), 0, 5);
     const killed = open();
