@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../engine/graph/gradients.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import { adamwUpdate } from '../../engine/optimizer/adamw.ts';
+import { adamwRates } from '../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
+import { referenceUpdate } from '../../engine/optimizer/testing/reference-update.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
@@ -144,23 +145,26 @@ describe.skipIf(!hasGolden)('the 12-step fine-tuning run equals PyTorch (golden)
     const model = await load();
     const { lr, betas, eps, weight_decay, clip_norm } = training.optimizer;
     const options = { beta1: betas[0], beta2: betas[1], epsilon: eps };
-    const weights = new Map([...model.parameters].map(([name, values]) => [name, Float64Array.from(values)]));
-    const zeros = (values: Float64Array) => new Float64Array(values.length);
-    const moments = new Map([...weights].map(([name, v]) => [name, { first: zeros(v), second: zeros(v) }]));
+    const states = new Map(
+      [...model.parameters].map(([name, values]) => {
+        const zeros = () => new Float64Array(values.length);
+        return [name, { parameter: Float64Array.from(values), first: zeros(), second: zeros() }];
+      }),
+    );
     for (const [index, expected] of training.sft.entries()) {
       const { outputs, feeds, names } = lossAndGradients(model, windowsOf(rowsOf(index), true));
+      const weights = [...states].map(([name, { parameter }]) => [name, parameter]);
       const results = interpret(outputs, { ...feeds, ...Object.fromEntries(weights) });
       const norm = globalNorm(names.map((name) => results[`d ${name}`]));
       expectLoss(results.loss[0], expected.loss, 1e-7);
       expectLoss(norm, expected.grad_norm, 1e-7);
-      const update = {
+      const rates = adamwRates(options, {
         learningRate: lr,
         weightDecay: weight_decay,
         gradientScale: clipScale(norm, clip_norm),
         step: index + 1,
-      };
-      for (const name of names)
-        adamwUpdate(weights.get(name)!, results[`d ${name}`], moments.get(name)!, options, update);
+      });
+      for (const name of names) referenceUpdate(states.get(name)!, results[`d ${name}`], rates, options);
     }
   });
 

@@ -4,7 +4,7 @@
 import { UserError } from '../../engine/errors.ts';
 import { gradients } from '../../engine/graph/gradients.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import { type AdamWOptions, adamwUpdate, type Moments } from '../../engine/optimizer/adamw.ts';
+import { AdamW, type AdamWOptions, type AdamWSlot } from '../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
 import { PairwiseSum } from '../../engine/optimizer/pairwise-sum.ts';
 import type { Backend, Feeds, Program, TensorData } from '../../engine/runtime/backend.ts';
@@ -59,9 +59,10 @@ export class Trainer {
   private readonly parameters: Parameters;
   private readonly options: TrainerOptions;
   private readonly weights: Feeds;
-  private readonly moments: Map<string, Moments<Float32Array>>;
+  private readonly slots: readonly AdamWSlot[];
   private readonly sums: PairwiseSum;
   private readonly programs = new Map<string, Program>();
+  private optimizer: AdamW | undefined;
   private updates = 0;
   private skippedInARow = 0;
 
@@ -72,7 +73,9 @@ export class Trainer {
     this.parameters = Object.fromEntries(trained.map(({ name, tensor }) => [name, tensor]));
     this.weights = Object.fromEntries(trained.map(({ name, values }) => [name, values]));
     const zeros = ({ values }: TrainedParameter) => new Float32Array(values.length);
-    this.moments = new Map(trained.map((p) => [p.name, { first: zeros(p), second: zeros(p) }]));
+    this.slots = trained.map((p) => {
+      return { parameter: p.values, first: zeros(p), second: zeros(p), weightDecay: p.weightDecay };
+    });
     this.sums = new PairwiseSum(() => trained.map(zeros));
   }
 
@@ -85,15 +88,15 @@ export class Trainer {
     const summed = this.sums.finish();
     const gradientNorm = globalNorm(summed);
     const isUpdated = Number.isFinite(loss) && Number.isFinite(gradientNorm);
-    if (isUpdated) this.update(summed, learningRate, clipScale(gradientNorm, this.options.clipNorm));
+    if (isUpdated) await this.update(summed, learningRate, clipScale(gradientNorm, this.options.clipNorm));
     else this.countSkipped(microBatches, loss, gradientNorm);
     return { loss, measures, gradientNorm, isUpdated };
   }
 
   /** Moments and counts, to be stored with a checkpoint. */
   state(): { tensors: NamedTensor[]; updates: number; skippedInARow: number } {
-    const tensors = this.trained.flatMap(({ name, tensor: { shape } }) => {
-      const { first, second } = this.moments.get(name)!;
+    const tensors = this.trained.flatMap(({ name, tensor: { shape } }, i) => {
+      const { first, second } = this.slots[i];
       return [
         { name: `first.${name}`, shape: [...shape], data: first },
         { name: `second.${name}`, shape: [...shape], data: second },
@@ -104,10 +107,10 @@ export class Trainer {
 
   restore(state: { tensors: readonly NamedTensor[]; updates: number; skippedInARow: number }): void {
     const stored = new Map(state.tensors.map(({ name, data }) => [name, data]));
-    for (const [name, { first, second }] of this.moments) {
-      first.set(stored.get(`first.${name}`)!);
-      second.set(stored.get(`second.${name}`)!);
-    }
+    this.slots.forEach(({ first, second }, i) => {
+      first.set(stored.get(`first.${this.trained[i].name}`)!);
+      second.set(stored.get(`second.${this.trained[i].name}`)!);
+    });
     this.updates = state.updates;
     this.skippedInARow = state.skippedInARow;
   }
@@ -115,6 +118,8 @@ export class Trainer {
   async close(): Promise<void> {
     for (const program of this.programs.values()) await program.release();
     this.programs.clear();
+    await this.optimizer?.release();
+    this.optimizer = undefined;
   }
 
   private async accumulate(microBatches: readonly MicroBatch[]) {
@@ -158,13 +163,15 @@ export class Trainer {
     });
   }
 
-  private update(summed: readonly Float32Array[], learningRate: number, gradientScale: number): void {
+  private async update(
+    summed: readonly Float32Array[],
+    learningRate: number,
+    gradientScale: number,
+  ): Promise<void> {
     this.skippedInARow = 0;
     this.updates += 1;
-    this.trained.forEach(({ name, values, weightDecay }, i) => {
-      const update = { learningRate, weightDecay, gradientScale, step: this.updates };
-      adamwUpdate(values, summed[i], this.moments.get(name)!, this.options.adamw, update);
-    });
+    this.optimizer ??= await AdamW.compile(this.backend, this.slots, this.options.adamw);
+    await this.optimizer.update(summed, { learningRate, gradientScale, step: this.updates });
   }
 
   private countSkipped(microBatches: readonly MicroBatch[], loss: number, gradientNorm: number): void {

@@ -1,6 +1,6 @@
 // Clipping by global norm. Pascanu et al. 2013 (arXiv:1211.5063), Algorithm 1; the 1e-6 is PyTorch's.
 
-import type { FloatArray } from './adamw.ts';
+type FloatArray = Float32Array | Float64Array;
 
 /** √Σ g² over all gradients; not finite when any entry is not. */
 export function globalNorm(gradients: Iterable<FloatArray>): number {
