@@ -292,7 +292,7 @@ describe('an update that is not finite', () => {
   it('ends the run when patience runs out, with the rows named; --resume then works from the last checkpoint', async () => {
     const run = newRun();
     const absurd = {
-      learningRate: 1e38,
+      learningRate: 1e30,
       schedule: 'constant',
       warmupRatio: 0,
       patience: 2,
