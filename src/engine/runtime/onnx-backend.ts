@@ -64,7 +64,7 @@ export interface BackendOptions {
 
 /** @throws UserError when the device is not there */
 export async function openBackend({ device = 'cpu', threads = 2 }: BackendOptions = {}): Promise<Backend> {
-  if (device === 'webgpu') await holdAdapter(threads);
+  if (device !== 'cpu') await holdAdapter(device, threads);
   const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
   return {
     device,
@@ -167,23 +167,24 @@ const negation: OnnxGraph = {
   constants: [],
 };
 
-let adapter: Promise<InferenceSession> | undefined;
+const adapters = new Map<Device, Promise<InferenceSession>>();
 
 /**
- * Opens the adapter with a session that is never released: with the last session the runtime would close the
- * device and forget its compiled shaders, and the next program would wait for them again.
+ * Opens a device with a session that is never released: with the last session the runtime would close a WebGPU
+ * adapter and forget its compiled shaders, and the next program would wait for them again.
  */
-async function holdAdapter(threads: number): Promise<void> {
-  adapter ??= createSession(negation, { device: 'webgpu', threads, skipsCopies: false });
+async function holdAdapter(device: Device, threads: number): Promise<void> {
+  const opening = adapters.get(device) ?? createSession(negation, { device, threads, skipsCopies: false });
+  adapters.set(device, opening);
   try {
-    await adapter;
+    await opening;
   } catch (error) {
-    adapter = undefined;
+    adapters.delete(device);
     // Behind the runtime's own source lines stands what went wrong.
     const found = (error as Error).message.split('was false. ').at(-1)!.trim();
     const advice = '--device cpu, or `heed doctor` to see what this machine has';
     throw new UserError(
-      { where: '--device webgpu', expected: 'a working adapter', found, advice },
+      { where: `--device ${device}`, expected: 'a working adapter', found, advice },
       { cause: error },
     );
   }

@@ -51,7 +51,9 @@ export type TokenizerFiles = Partial<Record<(typeof tokenizerFileNames)[number],
  */
 export async function locateModel(path: string): Promise<string> {
   for (const folder of [path, join(path, 'model')]) {
-    const names: string[] = await readdir(await resolveFolder(folder)).catch(() => []);
+    const names = await resolveFolder(folder)
+      .then((found) => readdir(found))
+      .catch((): string[] => []);
     if (names.includes('config.json')) return folder;
   }
   throw new UserError({
