@@ -17,7 +17,7 @@ interface Block {
 const firstPlaces = 64;
 
 /** Places of the blocks that hold rows of this length: 64, 64, 128, 256, …, each as many as all before it. */
-export function blocksFor(length: number): number[] {
+function blocksFor(length: number): number[] {
   const blocks: number[] = [];
   for (let places = 0; places < length; places += blocks.at(-1)!) blocks.push(Math.max(firstPlaces, places));
   return blocks;

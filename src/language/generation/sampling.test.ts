@@ -46,20 +46,23 @@ describe('filters, worked by hand', () => {
     expect(kept([0.1, 0.4, 0.2, 0.25, 0.05], { topK: 2, topP: 0.6 })).toEqual([1]);
   });
 
-  it('top-k of many tokens agrees with sorting', () => {
+  describe('of many tokens, as sorting finds them', () => {
     const random = new Random(5, 'testing');
-    const weights = Array.from({ length: 999 }, (_, i) => Math.exp(random.normal(0, i)));
+    const weights = Array.from({ length: 999 }, (_, i) => Math.exp(2 * random.normal(0, i)));
     const total = weights.reduce((a, b) => a + b);
+    const probabilities = weights.map((weight) => weight / total);
     const byWeight = [...weights.keys()].sort((a, b) => weights[b] - weights[a]);
-    for (const topK of [1, 2, 50, 500, 998]) {
-      const expected = byWeight.slice(0, topK).sort((a, b) => a - b);
-      expect(
-        kept(
-          weights.map((w) => w / total),
-          { topK },
-        ),
-      ).toEqual(expected);
-    }
+    const first = (count: number) => byWeight.slice(0, count).sort((a, b) => a - b);
+
+    it.each([1, 2, 50, 500, 998])('top-k %d', (topK) => {
+      expect(kept(probabilities, { topK })).toEqual(first(topK));
+    });
+
+    it.each([0.01, 0.3, 0.5, 0.9, 0.999])('top-p %d', (topP) => {
+      let count = 0;
+      for (let reached = 0; reached < topP; count++) reached += probabilities[byWeight[count]];
+      expect(kept(probabilities, { topP })).toEqual(first(count));
+    });
   });
 });
 

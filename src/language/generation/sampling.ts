@@ -74,7 +74,7 @@ function penalisedLogits(
   seen: Iterable<number>,
 ): Weights {
   if (repetitionPenalty === 1) return logits;
-  const penalised = Float64Array.from(logits);
+  const penalised = new Float64Array(logits);
   for (const id of seen) {
     penalised[id] = logits[id] > 0 ? logits[id] / repetitionPenalty : logits[id] * repetitionPenalty;
   }
@@ -83,7 +83,9 @@ function penalisedLogits(
 
 function tempered(logits: Weights, temperature: number): Weights {
   const largest = largestOf(logits);
-  return Float64Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
+  const weights = new Float64Array(logits.length);
+  for (let i = 0; i < weights.length; i++) weights[i] = Math.exp((logits[i] - largest) / temperature);
+  return weights;
 }
 
 function keepMostLikely(weights: Weights, k: number): Weights {
@@ -91,19 +93,29 @@ function keepMostLikely(weights: Weights, k: number): Weights {
 }
 
 function keepNucleus(weights: Weights, probability: number): Weights {
-  const total = sumOf(weights);
-  // All tokens below this weight together cannot exceed the 1 − p that is cut off, so they need no sorting.
-  const negligible = ((1 - probability) * total) / weights.length;
-  const sorted = weights.filter((weight) => weight > negligible).sort();
-  let first = sorted.length;
-  for (let reached = 0; first > 0 && reached < probability * total; ) reached += sorted[--first];
-  const smallest = sorted[first];
-  let places = sorted.lastIndexOf(smallest) - first + 1;
-  return weights.map((weight) => (weight > smallest || (weight === smallest && places-- > 0) ? weight : 0));
+  const target = probability * sumOf(weights);
+  const smallest = nucleusThreshold(weights, target);
+  const kept = weights.slice();
+  let reached = 0;
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] > smallest) reached += kept[i];
+    else if (kept[i] < smallest) kept[i] = 0;
+  }
+  // Of tokens exactly as likely as the threshold, only as many as are needed, and at least one.
+  let isFirst = true;
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== smallest) continue;
+    if (isFirst || reached < target) reached += smallest;
+    else kept[i] = 0;
+    isFirst = false;
+  }
+  return kept;
 }
 
 function keepAtLeast(weights: Weights, threshold: number): Weights {
-  return weights.map((weight) => (weight >= threshold ? weight : 0));
+  const kept = weights.slice();
+  for (let i = 0; i < kept.length; i++) if (kept[i] < threshold) kept[i] = 0;
+  return kept;
 }
 
 /** Inverse of the cumulative distribution. */
@@ -134,25 +146,50 @@ function indexOfLargest(values: Weights): number {
   return best;
 }
 
-/** The n-th largest value, by Hoare's selection. */
+/** The n-th largest value. */
 function nthLargest(values: Weights, n: number): number {
   const x = values.slice();
   const wanted = n - 1;
   for (let low = 0, high = x.length - 1; low < high; ) {
-    const pivot = x[(low + high) >> 1];
-    let [i, j] = [low, high];
-    while (i <= j) {
-      while (x[i] > pivot) i++;
-      while (x[j] < pivot) j--;
-      if (i <= j) {
-        [x[i], x[j]] = [x[j], x[i]];
-        i++;
-        j--;
-      }
-    }
+    const [i, j] = partition(x, low, high);
     if (wanted <= j) high = j;
     else if (wanted >= i) low = i;
     else break;
   }
   return x[wanted];
+}
+
+/** The largest value such that it and all larger ones together reach `target`. */
+function nucleusThreshold(values: Weights, target: number): number {
+  const x = values.slice();
+  let [low, high, reached] = [0, x.length - 1, 0];
+  while (low < high) {
+    const [i, j] = partition(x, low, high);
+    const upper = sumOf(x.subarray(low, j + 1));
+    if (j >= low && reached + upper >= target) {
+      high = j;
+      continue;
+    }
+    reached += upper;
+    if (i > high) return x[high];
+    if (i - j === 2) reached += x[j + 1];
+    if (reached >= target) return x[j + 1];
+    low = i;
+  }
+  return x[low];
+}
+
+/** Hoare's partition of x[low … high]: larger values end at j, smaller ones begin at i, what lies between is equal. */
+function partition(x: Weights, low: number, high: number): [i: number, j: number] {
+  const pivot = x[(low + high) >> 1];
+  let [i, j] = [low, high];
+  while (i <= j) {
+    while (x[i] > pivot) i++;
+    while (x[j] < pivot) j--;
+    if (i > j) break;
+    const swapped = x[i];
+    x[i++] = x[j];
+    x[j--] = swapped;
+  }
+  return [i, j];
 }
