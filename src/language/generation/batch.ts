@@ -67,9 +67,13 @@ export class Batch {
         ),
       },
     );
+    this.cache.append(
+      outputs,
+      1,
+      this.slots.map((row) => (row ? 1 : 0)),
+    );
     return this.slots.flatMap((row, slot) => {
       if (!row) return [];
-      this.cache.append(slot, outputs, 1, 1);
       const event = row.advance(scoresOf(outputs, slot, this.config.vocabularySize));
       if (row.finish) this.vacate(slot);
       return [{ row, event }];

@@ -65,15 +65,17 @@ export class KeyValueCache {
     return feeds;
   }
 
-  /** Appends the first `count` of the `length` new tokens that a pass gave the row. */
-  append(row: number, outputs: Feeds, length: number, count: number): void {
-    const start = this.lengths[row];
+  /** Appends the first `counts[row]` of the `length` new tokens that a pass gave each row. */
+  append(outputs: Feeds, length: number, counts: readonly number[]): void {
     const stacks = Array.from({ length: 2 * this.config.layers }, (_, i) => {
       const names = newNames(i >> 1);
       return outputs[i % 2 === 0 ? names.keys : names.values] as Float32Array;
     });
-    this.lengths[row] += count;
-    this.copy({ start, places: length, stacks }, row, row, [start, start + count]);
+    counts.forEach((count, row) => {
+      const start = this.lengths[row];
+      if (count > 0) this.copy({ start, places: length, stacks }, row, row, [start, start + count]);
+      this.lengths[row] += count;
+    });
   }
 
   /** Makes row `to` a copy of a cache's row `from`. */
@@ -100,6 +102,8 @@ export class KeyValueCache {
   }
 
   private makeRoom(length: number): void {
+    const last = this.blocks.at(-1);
+    if (last && length <= last.start + last.places) return;
     const { keyValueHeads, headSize, layers } = this.config;
     const sizes = blocksFor(length);
     for (let block = this.blocks.length; block < sizes.length; block++) {
@@ -123,11 +127,13 @@ interface Transfer {
 
 function copyPlaces({ keyValueHeads, headSize }: ModelConfig, transfer: Transfer): void {
   const { source, from, target, to, first, last } = transfer;
-  for (let head = 0; head < keyValueHeads; head++) {
-    const read = ((from * keyValueHeads + head) * source.places + first - source.start) * headSize;
-    const write = ((to * keyValueHeads + head) * target.places + first - target.start) * headSize;
-    for (let i = 0; i < source.stacks.length; i++) {
-      copyNumbers(source.stacks[i], read, target.stacks[i], write, (last - first) * headSize);
+  const count = (last - first) * headSize;
+  for (let i = 0; i < source.stacks.length; i++) {
+    const [read, write] = [source.stacks[i], target.stacks[i]];
+    for (let head = 0; head < keyValueHeads; head++) {
+      const readAt = ((from * keyValueHeads + head) * source.places + first - source.start) * headSize;
+      const writeAt = ((to * keyValueHeads + head) * target.places + first - target.start) * headSize;
+      copyNumbers(read, readAt, write, writeAt, count);
     }
   }
 }

@@ -75,9 +75,13 @@ async function prefillTogether(
       { rows: cache.rows, length, blocks: cache.filledBlocks },
       { ...cache.feeds(cache.rows), ...promptFeeds(requests, chunks, cache.rows, length) },
     );
+    cache.append(
+      outputs,
+      length,
+      chunks.map((chunk) => chunk.length),
+    );
     chunks.forEach((chunk, row) => {
       if (chunk.length === 0) return;
-      cache.append(row, outputs, length, chunk.length);
       scores[row] = copyScores(scoresOf(outputs, row, config.vocabularySize));
     });
   }
