@@ -1,0 +1,105 @@
+// Coaching requests: from a learner's record, which kind of problem to start with, and whether the test will be passed.
+//
+// The rule, which the record alone decides: start with the topic of the test that has the fewest solved problems, the
+// first named if several have; the test will be passed if every topic of it has at least 3 of 5 solved.
+
+import { Dice } from './dice.ts';
+import { type Family, families } from './operation.ts';
+import type { Wording } from './phrasings.ts';
+import type { Split } from './problem.ts';
+
+export interface Standing {
+  topic: Family;
+  /** Of 5. */
+  solved: number;
+}
+
+export interface CoachingRequest {
+  record: readonly Standing[];
+  /** Topics of the test, in the order in which they are named. */
+  test: readonly Family[];
+  instruction: string;
+  input: string;
+  answer: string;
+}
+
+const ENOUGH = 3;
+const TRIED = 5;
+
+/** The right advice. */
+export function coach(
+  record: readonly Standing[],
+  test: readonly Family[],
+): { startWith: Family; passes: boolean } {
+  const solved = (topic: Family) => record.find((standing) => standing.topic === topic)?.solved ?? 0;
+  const weakest = test.reduce((worst, topic) => (solved(topic) < solved(worst) ? topic : worst));
+  return { startWith: weakest, passes: test.every((topic) => solved(topic) >= ENOUGH) };
+}
+
+const instructions: Readonly<Record<Wording, readonly string[]>> = {
+  seen: [
+    'Which problems should the learner start with, and will they pass the test?',
+    'Here is a record of solved problems. What should I start with? Will I pass the test?',
+    'Advise this learner: what to start with, and whether the test will be passed.',
+    '이 기록을 보고 어떤 문제부터 풀지, 시험에 합격할지 알려 주세요.',
+  ],
+  'held-out': [
+    'What should this learner start with, and will the test be passed?',
+    '어떤 문제부터 풀어야 하고, 시험에 합격할까요?',
+  ],
+};
+
+/**
+ * The `index`-th request of a part; half of the right answers are yes, half no.
+ * Records of the held-out part are never met in training.
+ */
+export function makeCoachingRequest(
+  seed: number,
+  index: number,
+  split: Split,
+  wording: Wording,
+): CoachingRequest {
+  const dice = new Dice(seed, 'requests', 4 * index + (split === 'train' ? 0 : 1));
+  const passes = dice.chance(0.5);
+  for (;;) {
+    const topics = dice.shuffled(families).slice(0, dice.between(3, 4));
+    const test = dice.shuffled(topics).slice(0, 2);
+    const record = topics.map((topic) => ({ topic, solved: dice.between(0, TRIED) }));
+    const advice = coach(record, test);
+    if (advice.passes !== passes || partOf(record, test) !== split) continue;
+    return {
+      record,
+      test,
+      instruction: dice.pick(instructions[wording]),
+      input: describe(record, test),
+      answer: `start with: ${advice.startWith}\npass: ${advice.passes ? 'yes' : 'no'}`,
+    };
+  }
+}
+
+function describe(record: readonly Standing[], test: readonly Family[]): string {
+  const solved = record.map(({ topic, solved }) => `${topic} ${solved}/${TRIED}`);
+  return `solved: ${solved.join(', ')}\ntest: ${test.join(', ')}`;
+}
+
+/** A seventh of the records, by their content. */
+function partOf(record: readonly Standing[], test: readonly Family[]): Split {
+  const sum = record.reduce(
+    (total, { topic, solved }) => total * 31 + families.indexOf(topic) * 7 + solved,
+    5,
+  );
+  const checksum = test.reduce((total, topic) => total * 31 + families.indexOf(topic), sum);
+  return checksum % 7 === 0 ? 'held-out' : 'train';
+}
+
+/** Reads an answer leniently: case and spaces do not matter, further lines neither. */
+export function isRightAdvice(request: CoachingRequest, answer: string): boolean {
+  const plain = (text: string) =>
+    text
+      .trim()
+      .toLowerCase()
+      .split(/\s*\n\s*/)
+      .slice(0, 2)
+      .join('\n');
+  return plain(answer) === plain(request.answer);
+}
