@@ -22,8 +22,9 @@ import {
   subtract,
   transpose,
 } from '../../engine/graph/build.ts';
+import { makeNode } from '../../engine/graph/shapes.ts';
 import { type Outputs, rewrite } from '../../engine/graph/simplify.ts';
-import type { Attributes, Tensor } from '../../engine/graph/tensor.ts';
+import type { Attributes, OpKind, Tensor } from '../../engine/graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { type Heads, hiddenStates, outputLogits, parameterInputs } from './forward.ts';
 import { forbidden } from './full-pass.ts';
@@ -148,17 +149,30 @@ function attendCached(
 
 /**
  * The same outputs with X·Wᵀ computed as (W·Xᵀ)ᵀ when X has few rows. The runtime repacks the right factor at every
- * run, and X is the smaller: measured 1.1 times as fast at 64 rows, 1.3 times at 16.
+ * run, and X is the smaller: measured 1.1 times as fast at 64 rows, 1.3 times at 16. Between two products the
+ * transposed form is kept: an elementwise operation on transposes is the transpose of the operation.
  */
 function weightsFirst(outputs: Outputs): Outputs {
-  return rewrite(outputs, (node, [x, weight]) => {
-    if (node.kind !== 'matmul' || weight.node.kind !== 'input' || weight.shape.length !== 2) return undefined;
+  return rewrite(outputs, (node, inputs) => {
+    const { kind } = node;
+    const [x, weight] = inputs;
+    if (elementwise.has(kind) && inputs.every(isTransposed)) {
+      const untransposed = inputs.map((t) => t.node.inputs[0]);
+      return [transpose(makeNode(kind, untransposed, node.attributes).outputs[0], [1, 0])];
+    }
+    if (kind !== 'matmul' || weight.node.kind !== 'input' || weight.shape.length !== 2) return undefined;
     const { transposeA, transposeB } = node.attributes as Attributes['matmul'];
     const [rows] = x.shape;
-    const isCheaper = transposeB && !transposeA && rows >= 8 && rows <= 256;
-    return isCheaper ? [transpose(matmul(weight, x, { transposeB }), [1, 0])] : undefined;
+    if (transposeA || !transposeB || rows < 8 || rows > 256) return undefined;
+    const product = isTransposed(x)
+      ? matmul(weight, x.node.inputs[0])
+      : matmul(weight, x, { transposeB: true });
+    return [transpose(product, [1, 0])];
   });
 }
+
+const elementwise: ReadonlySet<OpKind> = new Set<OpKind>(['silu', 'multiply']);
+const isTransposed = ({ node, shape }: Tensor): boolean => node.kind === 'transpose' && shape.length === 2;
 
 function scoreNextTokens(logits: Tensor): Record<string, Tensor> {
   const inverseTemperature = input('inverseTemperature', [logits.shape[0], 1]);
