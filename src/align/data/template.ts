@@ -24,7 +24,7 @@ export function renderAlpacaPrompt(record: { instruction: string; input?: string
     : `${PREAMBLE}\n\n### Instruction:\n${instruction}\n\n### Response:\n`;
 }
 
-export const alpacaChatSource = `
+const alpacaChatSource = `
 {{- bos_token -}}
 {% if messages and messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% else %}${PREAMBLE}{% endif %}
 {% for message in messages %}

@@ -85,7 +85,7 @@ function join(windows: readonly Window[], name: 'ids' | 'positions' | 'segments'
 }
 
 /** Loss, and the means over trained tokens of accuracy and entropy, from inputs named as a window's arrays. */
-export function nextTokenObjective(
+function nextTokenObjective(
   config: ModelConfig,
   parameters: Parameters,
   shape: { windows: number; length: number },

@@ -10,6 +10,10 @@ export const stageOptions = {
   device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto').describe('where to compute'),
   threads: z.int().min(1).optional().describe('CPU threads; all cores unless given'),
   resume: z.boolean().default(false).describe('continue the run in --out from its last checkpoint'),
-  maxSteps: z.int().min(1).optional().describe('stop after so many updates; the schedule still spans the epochs'),
+  maxSteps: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('stop after so many updates; the schedule still spans the epochs'),
   strict: z.boolean().default(false).describe('stop at the first faulty record instead of leaving it out'),
 };

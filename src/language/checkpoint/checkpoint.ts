@@ -21,8 +21,8 @@ import type { StoredType } from './safetensors.ts';
 import { type CheckpointKind, planTensors } from './tensor-plan.ts';
 import { readWeights, writeWeights } from './weights.ts';
 
-export type { CheckpointRecord, Lineage, Source } from './checkpoint-record.ts';
-export type { AdapterShape, CheckpointKind } from './tensor-plan.ts';
+export type { CheckpointRecord } from './checkpoint-record.ts';
+export type { CheckpointKind } from './tensor-plan.ts';
 
 export interface Model extends CheckpointRecord {
   config: ModelConfig;

@@ -54,7 +54,7 @@ async function listCovered(folder: string, prefix = ''): Promise<string[]> {
 }
 
 /** SHA-256 of a file, in hexadecimal. */
-export async function hashFile(path: string): Promise<string> {
+async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
   return hash.digest('hex');

@@ -23,7 +23,7 @@ export function rotaryTables(
 }
 
 /** Angle per position of each pair of dimensions, in radians. */
-export function rotaryFrequencies(theta: number, headSize: number, scaling: RotaryScaling): number[] {
+function rotaryFrequencies(theta: number, headSize: number, scaling: RotaryScaling): number[] {
   const plain = Array.from({ length: headSize / 2 }, (_, i) => theta ** ((-2 * i) / headSize));
   switch (scaling.kind) {
     case 'default':

@@ -85,7 +85,7 @@ export function problemById(id: string): Problem {
 }
 
 /** FNV-1a over the key, so that the part does not depend on any seed. */
-export function splitOf(key: string): Split {
+function splitOf(key: string): Split {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b);

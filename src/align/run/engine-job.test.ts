@@ -5,16 +5,11 @@ import { join, resolve } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  saveTinyModel,
-  tinyConfig,
-  trainingDefaults,
-  writeDemonstrations,
-} from '../../align/run/testing/tiny-run.ts';
+import { saveTinyModel, tinyConfig, trainingDefaults, writeDemonstrations } from './testing/tiny-run.ts';
 
 // The engine process needs built modules, so the whole is tested as `npm run build` left it.
 const built = pathToFileURL(resolve('dist/engine/runtime/job.js')).href;
-const { runJob } = (await import(/* @vite-ignore */ built)) as typeof import('./job.ts');
+const { runJob } = (await import(/* @vite-ignore */ built)) as typeof import('../../engine/runtime/job.ts');
 
 let folder: string;
 let module: string;
