@@ -50,17 +50,22 @@ export type TokenizerFiles = Partial<Record<(typeof tokenizerFileNames)[number],
  * @throws UserError when neither holds a config.json
  */
 export async function locateModel(path: string): Promise<string> {
-  for (const folder of [path, join(path, 'model')]) {
-    const names = await resolveFolder(folder)
-      .then((found) => readdir(found))
-      .catch((): string[] => []);
-    if (names.includes('config.json')) return folder;
-  }
+  const found = await Promise.all([filesIn(path), filesIn(join(path, 'model'))]);
+  const index = found.findIndex((names) => names?.includes('config.json'));
+  if (index >= 0) return index === 0 ? path : join(path, 'model');
   throw new UserError({
     where: path,
     expected: "a model's folder, with config.json in it or in its folder model/",
-    found: 'neither',
+    found: found[0] ? 'a folder without it' : 'no such folder',
   });
+}
+
+async function filesIn(folder: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(await resolveFolder(folder));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -79,7 +79,7 @@ describe.skipIf(isMissing)('heed score (with the golden model)', () => {
     const noModel = await heed('--model', 'nowhere', '--data', 'a.jsonl');
     expect([noModel.code, noModel.stderr]).toEqual([
       1,
-      expect.stringMatching(/nowhere: expected a folder, got nothing/),
+      expect.stringMatching(/nowhere: expected a model's folder, .* got no such folder/),
     ]);
     const noData = await heed('--model', model, '--data', 'b.jsonl');
     expect([noData.code, noData.stderr]).toEqual([1, expect.stringMatching(/b\.jsonl: .* no such file/)]);

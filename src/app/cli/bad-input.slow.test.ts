@@ -89,7 +89,7 @@ const models: Case[] = [
   {
     title: 'a model that is not there',
     words: sftFrom('nowhere'),
-    message: /^nowhere: expected a folder, got nothing/,
+    message: /^nowhere: expected a model's folder, .* got no such folder/,
   },
   {
     title: 'an empty folder as model',
