@@ -1,6 +1,8 @@
 // The options that every training stage has in common, said once so that they mean the same everywhere.
 
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { Device } from '../../engine/runtime/backend.ts';
 
 export const stageOptions = {
   model: z.string().describe('folder of the model to start from'),
@@ -17,3 +19,16 @@ export const stageOptions = {
     .describe('stop after so many updates; the schedule still spans the epochs'),
   strict: z.boolean().default(false).describe('stop at the first faulty record instead of leaving it out'),
 };
+
+type Computing = z.output<z.ZodObject<Pick<typeof stageOptions, 'device' | 'threads'>>>;
+
+/**
+ * Resolves what depends on the machine. `auto` is the CPU: on the small models of a laptop it is faster than moving
+ * weights to a device every step.
+ */
+export function resolveComputing<T extends Computing>(
+  options: T,
+): Omit<T, 'device' | 'threads'> & { device: Device; threads: number } {
+  const { device, threads = availableParallelism() } = options;
+  return { ...options, device: device === 'auto' ? 'cpu' : device, threads };
+}

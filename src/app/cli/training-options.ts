@@ -1,8 +1,6 @@
 // The options that pretraining and fine-tuning share, with the defaults that suit small models.
 
-import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { TrainingOptions } from '../../align/run/language-run.ts';
 import { scheduleKinds } from '../../engine/optimizer/schedule.ts';
 import { stageOptions } from './stage-options.ts';
 
@@ -27,21 +25,3 @@ export const trainingOptions = {
   keepLast: z.int().min(1).default(2).describe('checkpoints that stay'),
   patience: z.int().min(1).default(5).describe('stop after so many updates in a row that were not finite'),
 };
-
-type Parsed = z.output<z.ZodObject<typeof trainingOptions>>;
-
-/** Resolves what depends on the machine. */
-export function resolveTraining<T extends Omit<Parsed, 'model'>>(
-  options: T,
-): Omit<T, 'device' | 'threads'> & Pick<TrainingOptions, 'device' | 'threads'> {
-  return {
-    ...options,
-    device: resolveDevice(options.device),
-    threads: options.threads ?? availableParallelism(),
-  };
-}
-
-/** `auto` is the CPU: on the small models of a laptop it is faster than moving weights to a device every step. */
-function resolveDevice(device: Parsed['device']): TrainingOptions['device'] {
-  return device === 'auto' ? 'cpu' : device;
-}

@@ -6,10 +6,10 @@ import type { SampleEvent, SampleOptions, SampleResult } from '../../../align/ev
 import { UserError } from '../../../engine/errors.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
-import { modelOptions, resolveComputing } from '../model-options.ts';
+import { modelOptions } from '../model-options.ts';
 import { patientProgress } from '../patient-progress.ts';
 import { showFaults } from '../show-faults.ts';
-import { stageOptions } from '../stage-options.ts';
+import { resolveComputing, stageOptions } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { visible } from '../visible.ts';
 

@@ -6,7 +6,8 @@ import type { RunEvent } from '../../../align/run/events.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { showRun } from '../show-run.ts';
-import { resolveTraining, trainingOptions } from '../training-options.ts';
+import { resolveComputing } from '../stage-options.ts';
+import { trainingOptions } from '../training-options.ts';
 
 export const pretrain = defineCommand({
   name: 'pretrain',
@@ -33,7 +34,7 @@ export const pretrain = defineCommand({
   }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/pretrain.js', import.meta.url).href;
-    const job = { module, name: 'pretrain', payload: resolveTraining(options) };
+    const job = { module, name: 'pretrain', payload: resolveComputing(options) };
     const result = await runJob<RunEvent, PretrainResult>(job, { onEvent: showRun(terminal), signal });
     const { documents, corpusTokens, steps, loss } = result;
     terminal.line(

@@ -4,9 +4,10 @@ import { z } from 'zod';
 import type { ScoreEvent, ScoreOptions, ScoreResult } from '../../../align/evaluation/score.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
-import { modelOptions, resolveComputing } from '../model-options.ts';
+import { modelOptions } from '../model-options.ts';
 import { patientProgress } from '../patient-progress.ts';
 import { showFaults } from '../show-faults.ts';
+import { resolveComputing } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const score = defineCommand({

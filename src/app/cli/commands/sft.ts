@@ -6,7 +6,8 @@ import type { RunEvent } from '../../../align/run/events.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { showRun } from '../show-run.ts';
-import { resolveTraining, trainingOptions } from '../training-options.ts';
+import { resolveComputing } from '../stage-options.ts';
+import { trainingOptions } from '../training-options.ts';
 
 export const sft = defineCommand({
   name: 'sft',
@@ -21,7 +22,7 @@ export const sft = defineCommand({
   }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/sft.js', import.meta.url).href;
-    const job = { module, name: 'sft', payload: resolveTraining(options) };
+    const job = { module, name: 'sft', payload: resolveComputing(options) };
     const result = await runJob<RunEvent, SftResult>(job, { onEvent: showRun(terminal), signal });
     terminal.line(
       `${result.model}: ${result.steps} updates, ${result.data.kept} rows, loss ${result.loss.toFixed(4)}`,
