@@ -94,7 +94,7 @@ const models: Case[] = [
   {
     title: 'an empty folder as model',
     words: sftFrom('hollow'),
-    message: /^hollow\S*: expected a .*folder.*, got (?:neither|nothing)/,
+    message: /^hollow: expected a model's folder, .*, got a folder without it/,
     prepare: () => mkdirSync(path('hollow')),
   },
   {
