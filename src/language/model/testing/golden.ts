@@ -32,17 +32,21 @@ interface GoldenGradient {
   sum: number;
 }
 
-/** Norm within `tolerance` relative, first entries (and a sum not near zero) within a tenth of it of that norm. */
-export function expectGradient(found: ArrayLike<number>, expected: GoldenGradient, tolerance: number): void {
+/** Norm within `norm` relative; first entries within `entry` of that norm; a sum that is not near zero as the norm. */
+export function expectGradient(
+  found: ArrayLike<number>,
+  expected: GoldenGradient,
+  tolerance: { norm: number; entry: number },
+): void {
   const values = Array.from(found);
   const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-  expect(Math.abs(norm - expected.norm)).toBeLessThanOrEqual(tolerance * expected.norm);
+  expect(Math.abs(norm - expected.norm)).toBeLessThanOrEqual(tolerance.norm * expected.norm);
   expected.first.forEach((value, i) => {
-    expect(Math.abs(values[i] - value)).toBeLessThanOrEqual((tolerance / 10) * expected.norm);
+    expect(Math.abs(values[i] - value)).toBeLessThanOrEqual(tolerance.entry * expected.norm);
   });
   if (Math.abs(expected.sum) < 0.1 * expected.norm) return;
   const total = values.reduce((sum, value) => sum + value, 0);
   expect(Math.abs(total - expected.sum)).toBeLessThanOrEqual(
-    tolerance * expected.norm * Math.sqrt(values.length),
+    tolerance.norm * expected.norm * Math.sqrt(values.length),
   );
 }
