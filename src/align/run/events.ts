@@ -19,6 +19,16 @@ export interface StepEvent {
   tokenAccuracy?: number;
   /** Mean entropy of the next-token distribution, nats. */
   entropy?: number;
+  /** The method's own measures, by the field's names, such as `objective/kl`. */
+  metrics?: Record<string, number>;
+}
+
+/** What the monitor saw; a bound is absent where nothing is too low or too high. */
+export interface AlarmEvent {
+  type: 'alarm';
+  step: number;
+  signals: { name: string; value: number; low?: number; high?: number }[];
+  message: string;
 }
 
 export type RunEvent =
@@ -30,6 +40,7 @@ export type RunEvent =
   | { type: 'evaluation'; step: number; loss: number; perplexity: number; tokenAccuracy?: number }
   | { type: 'sample'; step: number; prompt: string; completion: string }
   | { type: 'warning'; step: number; message: string }
+  | AlarmEvent
   /** Records or updates left out, and why. */
   | { type: 'skipped'; step: number; what: 'record' | 'update'; count: number; reason: string }
   | { type: 'checkpoint'; step: number; path: string }

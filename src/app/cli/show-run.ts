@@ -39,6 +39,9 @@ export function showRun(terminal: Terminal): RunListener {
       case 'warning':
         terminal.warn(event.message);
         return;
+      case 'alarm':
+        terminal.warn(`alarm at step ${event.step}: ${event.message}`);
+        return;
       case 'skipped':
         terminal.warn(
           `${event.count} ${event.what}${event.count === 1 ? '' : 's'} left out: ${event.reason}`,
