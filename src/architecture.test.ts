@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 const groups: Readonly<Record<string, readonly string[]>> = {
   engine: ['onnx', 'graph', 'runtime', 'optimizer'],
   language: ['text', 'model', 'checkpoint', 'generation'],
-  align: ['data', 'objectives', 'run', 'monitor', 'methods', 'worlds', 'evaluation'],
+  align: ['data', 'objectives', 'scoring', 'run', 'monitor', 'methods', 'worlds', 'evaluation'],
   app: ['recipe', 'report', 'label', 'studio', 'serve', 'cli'],
 };
 

@@ -51,6 +51,8 @@ export const streams = {
   corpora: 7,
   requests: 8,
   annotators: 9,
+  head: 10,
+  rollouts: 11,
 } as const;
 export type Stream = keyof typeof streams;
 

@@ -21,13 +21,10 @@ import type { RowFault } from '../data/read.ts';
 import { readTexts, tokenizeTexts } from '../data/texts.ts';
 import { TokenStream } from '../data/token-stream.ts';
 import type { RunEvent } from '../run/events.ts';
-import {
-  type RunResult,
-  type TrainingOptions,
-  trainLanguageModel,
-  type WindowSource,
-} from '../run/language-run.ts';
+import type { TrainingOptions } from '../run/gradient-learner.ts';
+import { trainLanguageModel, type WindowSource } from '../run/language-run.ts';
 import { openRun } from '../run/open-run.ts';
+import type { RunResult } from '../run/training-run.ts';
 
 /** The shape of a model to be made. */
 export interface ArchitectureOptions {

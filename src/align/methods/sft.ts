@@ -13,13 +13,10 @@ import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import type { RunEvent } from '../run/events.ts';
-import {
-  type RunResult,
-  type TrainingOptions,
-  trainLanguageModel,
-  type WindowSource,
-} from '../run/language-run.ts';
+import type { TrainingOptions } from '../run/gradient-learner.ts';
+import { trainLanguageModel, type WindowSource } from '../run/language-run.ts';
 import { openRun } from '../run/open-run.ts';
+import type { RunResult } from '../run/training-run.ts';
 
 export interface SftOptions extends TrainingOptions {
   model: string;

@@ -4,6 +4,7 @@ import { input, multiply, total } from '../../engine/graph/build.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
+import { joinWindows } from '../data/packed-sequences.ts';
 import type { Window } from '../data/packing.ts';
 import { negativeLogLikelihood } from '../objectives/likelihood.ts';
 import type { MicroBatch, Objective } from './trainer.ts';
@@ -56,9 +57,7 @@ function microBatch(
     key: `${shape.windows}×${length}, ${M} targets`,
     graph: (parameters) => nextTokenObjective(config, parameters, shape, M),
     feeds: {
-      tokens: join(windows, 'ids'),
-      positions: join(windows, 'positions'),
-      segments: join(windows, 'segments'),
+      ...joinWindows(windows),
       sources,
       targets,
       weights,
@@ -73,15 +72,6 @@ function placesOfTargets(windows: readonly Window[]): { window: number; position
       .filter((position) => weights[position] > 0)
       .map((position) => ({ window, position })),
   );
-}
-
-function join(windows: readonly Window[], name: 'ids' | 'positions' | 'segments'): Int32Array {
-  const length = windows[0].ids.length;
-  const joined = new Int32Array(windows.length * length);
-  windows.forEach((window, i) => {
-    joined.set(window[name], i * length);
-  });
-  return joined;
 }
 
 /** Loss, and the means over trained tokens of accuracy and entropy, from inputs named as a window's arrays. */

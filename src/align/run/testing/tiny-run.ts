@@ -7,7 +7,7 @@ import type { ModelConfig } from '../../../language/model/config.ts';
 import { initialParameter, parameterSpecs } from '../../../language/model/parameters.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
 import { trainTokenizer } from '../../../language/text/train.ts';
-import type { TrainingOptions } from '../language-run.ts';
+import type { TrainingOptions } from '../gradient-learner.ts';
 
 const words = ['red', 'blue', 'cat', 'dog', 'sun', 'moon', 'sings', 'sleeps', 'runs', 'falls'];
 const word = (n: number): string => words[n % words.length];

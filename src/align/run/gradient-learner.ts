@@ -1,0 +1,165 @@
+// Learning from rows that are there beforehand: every step is one optimiser update on the rows whose turn it is.
+// Pretraining, fine-tuning, reward models and DPO differ in their rows and in the graph of a micro-batch.
+
+import { UserError } from '../../engine/errors.ts';
+import { input } from '../../engine/graph/build.ts';
+import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
+import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
+import type { Backend, Device } from '../../engine/runtime/backend.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
+import { type ParameterSpec, parameterSpecs } from '../../language/model/parameters.ts';
+import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
+import type { Fingerprint } from '../data/fingerprint.ts';
+import type { StepEvent } from './events.ts';
+import { type MicroBatch, type TrainedParameter, Trainer } from './trainer.ts';
+import type { Learner, RunOptions, Update } from './training-run.ts';
+
+export interface OptimizerOptions extends AdamWOptions {
+  learningRate: number;
+  schedule: ScheduleKind;
+  /** Share of all steps. */
+  warmupRatio: number;
+  weightDecay: number;
+  clipNorm: number;
+  /** Updates skipped in a row before the run stops. */
+  patience: number;
+}
+
+/** Options of every stage that learns from rows, resolved. */
+export interface TrainingOptions extends RunOptions, OptimizerOptions {
+  seed: number;
+  device: Device;
+  threads: number;
+  epochs: number;
+  batchSize: number;
+  microBatchTokens: number;
+}
+
+/** The rows of a step, made ready. */
+export interface StepPlan {
+  /** None when nothing in them is trained. */
+  microBatches: readonly MicroBatch[];
+  /** Padding not counted. */
+  tokens: number;
+}
+
+/** What is learnt from. */
+export interface StepSource {
+  /** Until every row was used `epochs` times. */
+  totalSteps: number;
+  stepsPerEpoch: number;
+  /** A pure function of the step. */
+  planStep: (step: number) => StepPlan;
+  /** Names the rows of a step, for messages. */
+  describeStep: (step: number) => string;
+  /** How a step's measures stand in its event. */
+  tell: (measures: Record<string, number>) => Partial<StepEvent>;
+  files: readonly Fingerprint[];
+}
+
+export class GradientLearner implements Learner {
+  readonly model: Model;
+  readonly totalSteps: number;
+  readonly files: readonly Fingerprint[];
+  readonly earlyEnd?: string;
+  private readonly source: StepSource;
+  private readonly options: OptimizerOptions;
+  private readonly trainer: Trainer;
+
+  constructor(backend: Backend, model: Model, source: StepSource, options: OptimizerOptions) {
+    this.model = model;
+    this.source = source;
+    this.options = options;
+    this.totalSteps = source.totalSteps;
+    this.files = source.files;
+    this.trainer = createTrainer(backend, model, options);
+    const { schedule } = options;
+    if (schedule === 'constant') return;
+    this.earlyEnd = `--max-steps ends the run before its ${schedule} schedule of ${source.totalSteps} updates; fewer --epochs would shorten that`;
+  }
+
+  async update(step: number): Promise<Update> {
+    const { source, totalSteps, options } = this;
+    const { microBatches, tokens } = source.planStep(step);
+    if (microBatches.length === 0) {
+      return { kind: 'skipped', reason: 'no token has a loss', isFaulty: false, tokens: 0 };
+    }
+    const learningRate = learningRateAt(options, step, totalSteps);
+    const { loss, measures, gradientNorm, isUpdated } = await this.trainer.step(microBatches, learningRate);
+    if (!isUpdated) {
+      const reason = `loss ${loss}, gradient norm ${gradientNorm} at ${source.describeStep(step)}`;
+      return { kind: 'skipped', reason, isFaulty: true, tokens };
+    }
+    const epoch = (step + 1) / source.stepsPerEpoch;
+    return {
+      kind: 'updated',
+      tokens,
+      event: { epoch, loss, gradientNorm, learningRate, ...source.tell(measures) },
+    };
+  }
+
+  state(): { tensors: NamedTensor[]; rest: object } {
+    const { tensors, ...rest } = this.trainer.state();
+    return { tensors, rest };
+  }
+
+  restore({ model, tensors, rest }: Saved): void {
+    copyParameters(model, this.model);
+    this.trainer.restore({ tensors, ...(rest as { updates: number; skippedInARow: number }) });
+  }
+
+  async close(): Promise<void> {
+    await this.trainer.close();
+  }
+}
+
+type Saved = { model: Model; tensors: NamedTensor[]; rest: unknown };
+
+export function learningRateAt(options: OptimizerOptions, step: number, totalSteps: number): number {
+  const { schedule: kind, warmupRatio, learningRate } = options;
+  const schedule = { kind, warmupSteps: Math.ceil(warmupRatio * totalSteps), totalSteps };
+  return learningRate * scheduleMultiplier(schedule, step);
+}
+
+/** A trainer of all of a model's parameters, its scalar head among them where its kind has one. */
+export function createTrainer(backend: Backend, model: Model, options: OptimizerOptions): Trainer {
+  return new Trainer(backend, trainedParameters(model, options), {
+    adamw: options,
+    clipNorm: options.clipNorm,
+    patience: options.patience,
+  });
+}
+
+/** The parameters that a kind of model is made of. */
+export function specsOf({ config, kind, parameters }: Model): ParameterSpec[] {
+  const hasHead = kind === 'reward' || kind === 'value';
+  return hasHead ? scalarHeadSpecs(config, { hasBias: parameters.has(headBias) }) : parameterSpecs(config);
+}
+
+/** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' Trainer. */
+function trainedParameters(model: Model, { weightDecay }: OptimizerOptions): TrainedParameter[] {
+  const decays = ({ role, name }: ParameterSpec) =>
+    (role === 'matrix' || role === 'embedding') && name !== headWeight;
+  return specsOf(model).map((spec) => ({
+    name: spec.name,
+    values: model.parameters.get(spec.name)!,
+    tensor: input(spec.name, spec.shape),
+    weightDecay: decays(spec) ? weightDecay : 0,
+  }));
+}
+
+/** @throws UserError when the two are of different shapes */
+export function copyParameters(from: Model, to: Model): void {
+  for (const [name, values] of to.parameters) {
+    const saved = from.parameters.get(name);
+    if (saved?.length !== values.length) {
+      throw new UserError({
+        where: 'the checkpoint',
+        expected: `${name} as in --model`,
+        found: 'another shape',
+      });
+    }
+    values.set(saved);
+  }
+}

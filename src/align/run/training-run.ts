@@ -1,0 +1,214 @@
+// What every training stage does around its updates: events, checkpoints, resuming, the end. What an update is, the
+// method's learner knows.
+
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
+import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
+import {
+  loadLatestTrainingState,
+  saveTrainingState,
+  type TrainingState,
+} from '../../language/checkpoint/state.ts';
+import { type Fingerprint, requireSameData } from '../data/fingerprint.ts';
+import type { RunEvent, StepEvent } from './events.ts';
+import type { RunFolder } from './run-folder.ts';
+
+/** How a run goes, whatever is learnt. */
+export interface RunOptions {
+  out: string;
+  resume: boolean;
+  /** Where the run stops. The schedule spans the epochs all the same, so that stopping changes no step. */
+  maxSteps?: number;
+  saveEvery?: number;
+  keepLast: number;
+}
+
+/** What one update did. */
+export type Update =
+  | { kind: 'skipped'; reason: string; isFaulty: boolean; tokens: number }
+  | {
+      kind: 'updated';
+      tokens: number;
+      event: Omit<StepEvent, 'type' | 'step' | 'tokens' | 'tokensPerSecond'>;
+    };
+
+/** A method at work. Its updates depend on the step, its own state and its data alone. */
+export interface Learner {
+  /** Trained in place, and saved at the end. */
+  model: Model;
+  totalSteps: number;
+  /** A word of warning about a run that --max-steps ends early, where that matters. */
+  earlyEnd?: string;
+  files: readonly Fingerprint[];
+  update(step: number, record: (event: RunEvent) => void): Promise<Update>;
+  /** Whatever resuming needs besides the model: tensors as they are, the rest as JSON. */
+  state(): { tensors: NamedTensor[]; rest: object };
+  /** @throws UserError when the checkpoint is of another model */
+  restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): void;
+  close(): Promise<void>;
+}
+
+export interface RunResult {
+  steps: number;
+  /** Trained, padding not counted. */
+  tokens: number;
+  /** Of the last update; NaN before the first. */
+  loss: number;
+  /** Updates left out because loss or gradient was not finite. */
+  skipped: number;
+  outcome: 'done' | 'interrupted';
+  /** Folder of the trained model. */
+  model: string;
+}
+
+/**
+ * Trains until the last step or until the signal, and saves the model. A run that had finished is left as it is.
+ * @param context hears the events that the folder keeps, as they come
+ */
+export async function runTraining(
+  learner: Learner,
+  options: RunOptions,
+  folder: RunFolder,
+  { emit, signal }: JobContext<RunEvent>,
+  command: string,
+): Promise<RunResult> {
+  const run = new TrainingRun(learner, options, folder, emit);
+  try {
+    if (options.resume) await run.restore();
+    if (!run.isOver()) await run.train(command, signal);
+  } finally {
+    await learner.close();
+  }
+  return run.result();
+}
+
+interface StoredState {
+  tokens: number;
+  /** JSON has no NaN. */
+  loss: number | null;
+  skipped: number;
+  files: Fingerprint[];
+  learner: unknown;
+}
+
+/** One run: what it is made of, and how far it is. */
+class TrainingRun {
+  private readonly learner: Learner;
+  private readonly options: RunOptions;
+  private readonly folder: RunFolder;
+  private readonly emit: (event: RunEvent) => void;
+  private readonly totalSteps: number;
+  private step = 0;
+  private tokens = 0;
+  private loss = Number.NaN;
+  private skipped = 0;
+  private savedStep = -1;
+
+  constructor(learner: Learner, options: RunOptions, folder: RunFolder, emit: (event: RunEvent) => void) {
+    this.learner = learner;
+    this.options = options;
+    this.folder = folder;
+    this.emit = emit;
+    this.totalSteps = Math.min(options.maxSteps ?? Number.POSITIVE_INFINITY, learner.totalSteps);
+  }
+
+  /** Takes up the newest checkpoint, if there is one. @throws UserError when the data or the model's shape changed */
+  async restore(): Promise<void> {
+    const { training, warnings } = await loadLatestTrainingState(this.folder.checkpoints);
+    for (const message of warnings) this.warn(message);
+    if (!training) return;
+    const { tokens, loss, skipped, files, learner } = training.state as StoredState;
+    requireSameData(files, this.learner.files);
+    this.learner.restore({ model: training.model, tensors: training.optimizer, rest: learner });
+    [this.step, this.savedStep] = [training.step, training.step];
+    [this.tokens, this.loss, this.skipped] = [tokens, loss ?? Number.NaN, skipped];
+  }
+
+  /** Whether the run had come to its end, and says so. */
+  isOver(): boolean {
+    if (this.step < this.totalSteps || !this.folder.isFinished()) return false;
+    this.warn(`${this.options.out}: finished already, after ${this.step} updates; nothing to do`);
+    return true;
+  }
+
+  result(): RunResult {
+    const { step: steps, tokens, loss, skipped } = this;
+    const outcome = steps < this.totalSteps ? 'interrupted' : 'done';
+    return { steps, tokens, loss, skipped, outcome, model: `${this.options.out}/model` };
+  }
+
+  async train(command: string, signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    this.begin(command);
+    while (this.step < this.totalSteps && !signal.aborted) {
+      await this.update();
+      const { saveEvery } = this.options;
+      if (saveEvery && this.step % saveEvery === 0) await this.checkpoint();
+    }
+    if (this.savedStep !== this.step) await this.checkpoint();
+    const { outcome, model } = this.result();
+    await saveModel(model, this.learner.model);
+    if (outcome === 'interrupted') return;
+    const seconds = (performance.now() - startedAt) / 1000;
+    this.record({ type: 'finished', step: this.step, tokens: this.tokens, seconds, outcome });
+  }
+
+  private begin(command: string): void {
+    const { step, totalSteps, learner } = this;
+    this.folder.continueFrom(step);
+    if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps });
+    else this.record({ type: 'started', step, command, totalSteps });
+    if (learner.earlyEnd && totalSteps < learner.totalSteps) this.warn(learner.earlyEnd);
+  }
+
+  private async update(): Promise<void> {
+    const begun = performance.now();
+    const update = await this.learner.update(this.step, (event) => this.record(event));
+    const { tokens } = update;
+    this.tokens += tokens;
+    this.step += 1;
+    if (update.kind === 'skipped') {
+      if (update.isFaulty) this.skipped += 1;
+      const { reason } = update;
+      this.record({ type: 'skipped', step: this.step, what: 'update', count: 1, reason });
+      return;
+    }
+    const { epoch, loss, ...rest } = update.event;
+    this.loss = loss;
+    const tokensPerSecond = tokens / ((performance.now() - begun) / 1000);
+    const { step } = this;
+    this.record({ type: 'step', step, epoch, loss, tokens: this.tokens, tokensPerSecond, ...rest });
+  }
+
+  private async checkpoint(): Promise<void> {
+    const { step, tokens, loss, skipped, learner, folder } = this;
+    this.announceCheckpoint();
+    const { tensors, rest } = learner.state();
+    const state: StoredState = { tokens, loss, skipped, files: [...learner.files], learner: rest };
+    const training: TrainingState = { step, model: learner.model, optimizer: tensors, state };
+    const { keepLast } = this.options;
+    const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast });
+    for (const message of warnings) this.warn(message);
+    this.savedStep = step;
+  }
+
+  /** An interruption's checkpoint leaves no line, so that the resumed log equals an uninterrupted one. */
+  private announceCheckpoint(): void {
+    const { step, totalSteps, options } = this;
+    const event: RunEvent = { type: 'checkpoint', step, path: 'checkpoints' };
+    if (step === totalSteps || (options.saveEvery && step % options.saveEvery === 0)) this.record(event);
+    else {
+      this.folder.makeDurable();
+      this.emit(event);
+    }
+  }
+
+  private record(event: RunEvent): void {
+    this.folder.record(event);
+    this.emit(event);
+  }
+
+  private warn(message: string): void {
+    this.emit({ type: 'warning', step: this.step, message });
+  }
+}

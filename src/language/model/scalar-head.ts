@@ -1,0 +1,45 @@
+// The scalar head: one number of a hidden state. A reward model reads it at an answer's last token, a critic at
+// every token. It stands in the place of the output head, under the name that Transformers gives it.
+
+import { add, gatherRows, input, matmul, reshape } from '../../engine/graph/build.ts';
+import type { Tensor } from '../../engine/graph/tensor.ts';
+import { Random } from '../../engine/random.ts';
+import type { ModelConfig } from './config.ts';
+import type { Parameters } from './forward.ts';
+import { type ParameterSpec, parameterSpecs } from './parameters.ts';
+
+export const headWeight = 'score.weight';
+export const headBias = 'score.bias';
+
+/** The parameters of a model that ends in a scalar head, in canonical order; the bias only where it is asked for. */
+export function scalarHeadSpecs(config: ModelConfig, { hasBias }: { hasBias: boolean }): ParameterSpec[] {
+  return [
+    ...parameterSpecs(config).filter(({ name }) => name !== 'lm_head.weight'),
+    { name: headWeight, shape: [1, config.hiddenSize], role: 'matrix' },
+    ...(hasBias ? [{ name: headBias, shape: [1], role: 'bias' as const }] : []),
+  ];
+}
+
+export function scalarHeadInputs(config: ModelConfig, options: { hasBias: boolean }): Parameters {
+  return Object.fromEntries(
+    scalarHeadSpecs(config, options).map(({ name, shape }) => [name, input(name, shape)]),
+  );
+}
+
+/**
+ * w·h + b at chosen places.
+ * @param hidden [N,D] final hidden states
+ * @param places int [M], rows of `hidden`
+ * @returns [M]
+ */
+export function scalarHead(parameters: Parameters, hidden: Tensor, places: Tensor): Tensor {
+  const values = matmul(gatherRows(hidden, places), parameters[headWeight], { transposeB: true });
+  const bias = parameters[headBias];
+  return reshape(bias ? add(values, bias) : values, places.shape);
+}
+
+/** A fresh head weight [1,D]: normal(0, 1/√(D+1)), so that scores begin near unit scale. Stiennon et al. 2020. */
+export function initialHeadWeight({ hiddenSize: D }: ModelConfig, seed: number): Float32Array {
+  const random = new Random(seed, 'head');
+  return Float32Array.from({ length: D }, (_, i) => random.normal(0, i) / Math.sqrt(D + 1));
+}
