@@ -13,10 +13,15 @@ export interface PackedSequences {
   starts: readonly number[];
 }
 
-/** Into as few windows as can be. @throws ShapeError when a sequence is longer than `length` */
-export function packSequences(rows: readonly TokenRow[], length: number): PackedSequences {
+/**
+ * Into as few windows as can be, and empty ones up to a multiple of `multiple`.
+ * @throws ShapeError when a sequence is longer than `length`
+ */
+export function packSequences(rows: readonly TokenRow[], length: number, multiple = 1): PackedSequences {
   const lengths = rows.map(({ ids }) => ids.length);
-  return layOut(rows, planWindows(lengths, length), length);
+  const plan = planWindows(lengths, length);
+  const empty = Array.from({ length: roundUp(plan.length, multiple) - plan.length }, () => []);
+  return layOut(rows, [...plan, ...empty], length);
 }
 
 /** @param plan the rows of each window, by index; every row once */

@@ -87,12 +87,14 @@ export interface TargetStatistics {
  * @param hidden  [B·T, D]
  * @param sources int [M], rows of `hidden`
  * @param targets int [M], the token that follows each
+ * @param temperature of the distribution that they are judged by, > 0
  */
 export function judgeTargets(
   config: ModelConfig,
   parameters: Parameters,
   hidden: Tensor,
   { sources, targets }: { sources: Tensor; targets: Tensor },
+  temperature = 1,
 ): TargetStatistics {
   const [M] = sources.shape;
   const piece = Math.max(1, Math.min(M, Math.floor(largestLogitsPiece / config.vocabularySize)));
@@ -100,7 +102,8 @@ export function judgeTargets(
   const parts: TargetStatistics[] = [];
   for (let start = 0; start < M; start += piece) {
     const end = Math.min(M, start + piece);
-    const logits = outputLogits(config, parameters, slice(selected, 0, start, end));
+    const raw = outputLogits(config, parameters, slice(selected, 0, start, end));
+    const logits = temperature === 1 ? raw : multiply(raw, 1 / temperature);
     parts.push(judgeLogits(logits, slice(targets, 0, start, end)));
   }
   const join = (name: keyof TargetStatistics) =>

@@ -1,0 +1,124 @@
+// Prompts as people give them (a text, a record without its answer, ids) to the ids that generation begins with.
+
+import { UserError } from '../../engine/errors.ts';
+import { type PromptTokenizer, tokenizePrompt } from './prompt-tokenizer.ts';
+import { excerpt, type ReadOptions, readJsonLines, setAside } from './read.ts';
+import { type DataRecord, recognise } from './records.ts';
+import { renderAlpacaPrompt } from './template.ts';
+import type { RowSource } from './token-row.ts';
+import { tokenizeChatPrompt, tokenizeRecordPrompt } from './tokenize.ts';
+
+/** How a plain prompt is put to the model: as a text to continue, as Alpaca's instruction, as a user's message. */
+export type PromptTemplate = 'none' | 'alpaca' | 'chat';
+
+export interface Prompt {
+  ids: number[];
+  /** As it was given; absent for ids. */
+  text?: string;
+  source?: RowSource;
+  /** The row that it was read from, with whatever else it says. */
+  row?: Record<string, unknown>;
+}
+
+export interface PromptOptions {
+  template: PromptTemplate;
+  context: number;
+  vocabularySize: number;
+  /** @throws UserError when there is none */
+  tokenizer: () => PromptTokenizer;
+}
+
+/** The ids of a plain prompt. */
+export function tokenizePlainPrompt(
+  text: string,
+  template: PromptTemplate,
+  tokenizer: PromptTokenizer,
+): number[] {
+  switch (template) {
+    case 'none':
+      return tokenizePrompt(text, tokenizer);
+    case 'alpaca':
+      return tokenizePrompt(renderAlpacaPrompt({ instruction: text }), tokenizer);
+    case 'chat':
+      return tokenizeChatPrompt([{ role: 'user', content: text }], tokenizer);
+  }
+}
+
+/** Why a model cannot go on from these ids, if it cannot. */
+export function problemOf(
+  ids: readonly number[],
+  { context, vocabularySize }: PromptOptions,
+): string | undefined {
+  if (ids.length === 0) return 'the prompt is empty';
+  if (ids.length >= context) return `the prompt's ${ids.length} tokens fill the context of ${context}`;
+  const unknown = ids.find((id) => id >= vocabularySize);
+  if (unknown === undefined) return undefined;
+  return `token id ${unknown} is beyond the model's vocabulary of ${vocabularySize}`;
+}
+
+/** The prompts of a file in order; a row without one is set aside. @throws as readJsonLines */
+export async function* readPrompts(
+  file: string,
+  options: PromptOptions & ReadOptions,
+): AsyncGenerator<Prompt> {
+  for await (const { value, line, offset } of readJsonLines(file, options)) {
+    const prompt = promptOf(value, options);
+    const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
+    if (typeof prompt !== 'string' && !problem) {
+      yield { ...prompt, source: { file, line }, row: value as Record<string, unknown> };
+    }
+    else
+      setAside({ file, line, offset, reason: problem ?? '', raw: excerpt(JSON.stringify(value)) }, options);
+  }
+}
+
+const promptKeys = ['prompt', 'instruction', 'prompt_ids', 'messages', 'conversations'];
+/** Makes whole records of rows that only ask. */
+const noAnswer = { completion: '', output: '', completion_ids: [] };
+
+function promptOf(value: unknown, options: PromptOptions): Prompt | string {
+  const isRow = value !== null && typeof value === 'object' && !Array.isArray(value);
+  if (isRow && !promptKeys.some((key) => Object.hasOwn(value, key)))
+    return `none of the keys ${promptKeys.join(', ')}`;
+  const record = recognise(isRow ? { ...noAnswer, ...value } : value);
+  return record.kind === 'unrecognised' ? record.reason : promptOfRecord(record, options);
+}
+
+function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptions): Prompt | string {
+  switch (record.kind) {
+    case 'tokens':
+    case 'preference-tokens':
+      return { ids: record.promptIds };
+    case 'completion':
+    case 'preference':
+      return { ids: tokenizePlainPrompt(record.prompt, template, tokenizer()), text: record.prompt };
+    case 'alpaca': {
+      if (record.instruction.trim() === '') return 'the instruction is empty';
+      const text = record.input ? `${record.instruction}\n\n${record.input}` : record.instruction;
+      const asChat = template === 'chat';
+      const ids = asChat
+        ? tokenizePlainPrompt(text, template, tokenizer())
+        : tokenizeRecordPrompt(record, tokenizer());
+      return { ids, text };
+    }
+    case 'messages':
+      return promptOfMessages(record, tokenizer());
+    case 'text':
+      return 'a text, and no prompt';
+  }
+}
+
+/** A template may refuse a conversation; that is the row's fault. */
+function promptOfMessages(
+  record: Extract<DataRecord, { kind: 'messages' }>,
+  tokenizer: PromptTokenizer,
+): Prompt | string {
+  const text = record.messages.findLast(({ role }) => role === 'user')?.content;
+  if (text === undefined) return 'no message of a user';
+  try {
+    return { ids: tokenizeRecordPrompt(record, tokenizer), text };
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
+}
