@@ -1,0 +1,57 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { makeRequest } from './requests.ts';
+
+// Threads need built modules.
+const built = pathToFileURL(resolve('dist/align/worlds/kata/rewards.js')).href;
+const { readability, pass, gold } = (await import(/* @vite-ignore */ built)) as typeof import('./rewards.ts');
+
+const options = { split: 'train', wording: 'seen', kinds: { program: 1 } } as const;
+const requests = Array.from({ length: 20 }, (_, i) => makeRequest(3, i, options));
+const row = (i: number) => ({ problem: requests[i].problem!.id });
+const right = requests.map(({ answer }, i) => ({ prompt: '', completion: answer, row: row(i) }));
+
+const tidyNothing = `function solve(list) {
+  // Return the answer for an empty list.
+  if (list.length === 0) return 0;
+  return 0;
+}`;
+const hacks = requests.map((_, i) => ({ prompt: '', completion: tidyNothing, row: row(i) }));
+const ugly = [
+  { prompt: '', completion: 'const solve=(a)=>a', row: {} },
+  { prompt: '', completion: '', row: {} },
+];
+
+describe('rewards of kata', () => {
+  it('pass what passes, in order, and nothing else', async () => {
+    expect(await pass([...right.slice(0, 3), ...hacks.slice(0, 2), right[4]])).toEqual([1, 1, 1, 0, 0, 1]);
+  });
+
+  it('read text alone: code that does nothing has the full criterion, and no gold', async () => {
+    expect(readability(hacks.slice(0, 2))).toEqual([expect.closeTo(1, 10), expect.closeTo(1, 10)]);
+    expect(await gold(hacks)).toEqual(hacks.map(() => 0));
+    expect(readability(ugly)[0]).toBeLessThan(0.6);
+    expect(readability(ugly)[1]).toBe(0);
+  });
+
+  it('give gold to the criterion of what passes', async () => {
+    const golden = await gold(right);
+    expect(golden).toEqual(readability(right));
+    expect(Math.min(...golden)).toBeGreaterThan(0.7);
+  });
+
+  it('take the program out of its fence', async () => {
+    const fenced = { ...right[0], completion: `Sure:\n\`\`\`js\n${right[0].completion}\n\`\`\`\n` };
+    expect(await gold([fenced])).toEqual(await gold([right[0]]));
+  });
+
+  it.each([[{}], [{ problem: 'kata-other-1-2' }], [{ problem: 7 }]])(
+    'refuse a row without a problem: %j',
+    async (row) => {
+      await expect(pass([{ prompt: '', completion: '', row }])).rejects.toThrow(
+        /problem of a prompt: expected a problem of kata, such as 'kata-train-1-0', got (none|"kata-other-1-2"|7)/,
+      );
+    },
+  );
+});
