@@ -1,8 +1,11 @@
 // Every command of heed, in the order of --help. Heavy imports belong inside a command's `run`.
 
 import type { Command } from './command.ts';
+import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
+import { evaluate } from './commands/eval.ts';
 import { generate } from './commands/generate.ts';
+import { kata } from './commands/kata.ts';
 import { pretrain } from './commands/pretrain.ts';
 import { score } from './commands/score.ts';
 import { sft } from './commands/sft.ts';
@@ -11,9 +14,12 @@ import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 export const commands: readonly Command[] = [
   tokenizerTrain,
   tokenizerEncode,
+  kata,
   pretrain,
   sft,
   generate,
   score,
+  evaluate,
+  compare,
   doctor,
 ];

@@ -93,7 +93,7 @@ function partOf(record: readonly Standing[], test: readonly Family[]): Split {
 }
 
 /** Reads an answer leniently: case and spaces do not matter, further lines neither. */
-export function isRightAdvice(request: CoachingRequest, answer: string): boolean {
+export function isRightAdvice(request: Pick<CoachingRequest, 'answer'>, answer: string): boolean {
   const plain = (text: string) =>
     text
       .trim()

@@ -8,6 +8,8 @@ import {
   documents,
   firstFunction,
   makeDocument,
+  mixedDocuments,
+  usualMix,
 } from './corpora.ts';
 import { Dice } from './dice.ts';
 import { instructions } from './instructions.ts';
@@ -24,6 +26,16 @@ describe('corpora', () => {
     expect([...documents(name, 3, { count: 2, first: 40 })]).toEqual(all.slice(40, 42));
     expect(new Set(all).size).toBe(50);
     expect(makeDocument(name, 4, 17)).not.toBe(all[17]);
+  });
+
+  it('are mixed in their shares, each from its beginning', () => {
+    const mixed = [...mixedDocuments(3, 400)];
+    for (const name of corpusNames) {
+      const inOrder = [...documents(name, 3, { count: 200 })];
+      const found = mixed.filter((text) => inOrder.includes(text));
+      expect(found).toEqual(inOrder.slice(0, found.length));
+      expect(Math.abs(found.length / 400 - usualMix[name])).toBeLessThan(0.07);
+    }
   });
 
   it('has forum threads of questions, of which less than a fifth hold any code', () => {

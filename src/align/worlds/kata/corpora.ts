@@ -24,6 +24,26 @@ export function* documents(
   for (let index = first; index < first + count; index++) yield makeDocument(name, seed, index);
 }
 
+/** What a base model of this world is trained on: mostly talk and lessons, some code and exercises. */
+export const usualMix: Readonly<Record<CorpusName, number>> = {
+  forum: 0.25,
+  code: 0.15,
+  textbook: 0.35,
+  exercises: 0.25,
+};
+/** Whose turn it is does not depend on the seed; a place beyond that of every document. */
+const mixDice = () => new Dice(7, 'corpora', 4e9);
+
+/** The first `count` documents of a stream that mixes the corpora as `usualMix` says; deterministic, and lazy. */
+export function* mixedDocuments(seed: number, count: number): Generator<string> {
+  const dice = mixDice();
+  const next: Record<CorpusName, number> = { forum: 0, code: 0, textbook: 0, exercises: 0 };
+  for (let i = 0; i < count; i++) {
+    const name = dice.weighted(usualMix);
+    yield makeDocument(name, seed, next[name]++);
+  }
+}
+
 export function makeDocument(name: CorpusName, seed: number, index: number): string {
   return writers[name](new Dice(seed, 'corpora', corpusNames.length * index + corpusNames.indexOf(name)));
 }

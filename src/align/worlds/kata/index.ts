@@ -24,11 +24,14 @@ export {
   documents,
   firstFunction,
   makeDocument,
+  mixedDocuments,
+  usualMix,
 } from './corpora.ts';
 export { Dice } from './dice.ts';
 export {
   type AlpacaRecord,
   type Blemish,
+  type InstructionOptions,
   type InstructionQuality,
   instructions,
   type KataInstruction,
@@ -44,6 +47,7 @@ export {
   type Verdict,
 } from './judge-core.ts';
 export { type Family, families } from './operation.ts';
+export { measureOverlap, type Overlap, type TrainingProgram } from './overlap.ts';
 export { type Language, type StatementOptions, statement, type Wording } from './phrasings.ts';
 export { type KataTest, makeProblem, type Problem, problemById, type Split } from './problem.ts';
 export {
@@ -61,5 +65,6 @@ export {
   requestKinds,
   usualKinds,
 } from './requests.ts';
+export * as rewards from './rewards.ts';
 export { skeleton } from './skeleton.ts';
 export { type Style, solution, styles } from './solutions.ts';

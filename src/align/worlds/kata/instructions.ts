@@ -4,7 +4,7 @@
 import type { InstructionRecord } from '../../data/records.ts';
 import { Dice } from './dice.ts';
 import { makeProblem } from './problem.ts';
-import { type KataRequest, makeRequest, type RequestKind } from './requests.ts';
+import { type KataRequest, makeRequest, type RequestKind, type RequestOptions } from './requests.ts';
 import { type Style, solution } from './solutions.ts';
 
 export type InstructionQuality = 'clean' | 'mixed' | 'noisy';
@@ -30,22 +30,36 @@ const styleWeights: Readonly<Record<InstructionQuality, Partial<Record<Style, nu
   noisy: { clear: 2, plain: 4, looped: 2, chained: 3 },
 };
 
+export interface InstructionOptions {
+  /** Default `clean`. */
+  quality?: InstructionQuality;
+  /** Index of the first record; default 0. */
+  first?: number;
+  kinds?: RequestOptions['kinds'];
+}
+
 /** Records of the training part, `first` … `first + count − 1`; deterministic, and lazy. */
 export function* instructions(
   seed: number,
   count: number,
-  { quality = 'clean', first = 0 }: { quality?: InstructionQuality; first?: number } = {},
+  { quality = 'clean', first = 0, kinds }: InstructionOptions = {},
 ): Generator<KataInstruction> {
-  for (let index = first; index < first + count; index++) yield makeInstruction(seed, index, quality);
+  for (let index = first; index < first + count; index++) yield makeInstruction(seed, index, quality, kinds);
 }
 
-export function makeInstruction(seed: number, index: number, quality: InstructionQuality): KataInstruction {
+/** @param kinds how often each kind is asked; default `usualKinds` */
+export function makeInstruction(
+  seed: number,
+  index: number,
+  quality: InstructionQuality,
+  kinds?: RequestOptions['kinds'],
+): KataInstruction {
   const dice = new Dice(seed, 'solutions', index);
   const blemish = dice.weighted(blemishWeights[quality] as Record<Blemish, number>);
   const style = dice.weighted(styleWeights[quality] as Record<Style, number>);
   // A repeated record is an earlier one again.
   const source = blemish === 'repeated' ? Math.floor(index * dice.uniform()) : index;
-  const request = makeRequest(seed, source, { split: 'train', wording: 'seen', style });
+  const request = makeRequest(seed, source, { split: 'train', wording: 'seen', style, kinds });
   const output = blemishes[blemish](request, dice, index + seed);
   const { instruction, input } = request;
   return { record: { kind: 'alpaca', instruction, ...(input ? { input } : {}), output }, request, blemish };

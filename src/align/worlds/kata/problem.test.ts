@@ -8,6 +8,7 @@ import { operationNames, operations } from './operations.ts';
 import { statement } from './phrasings.ts';
 import { makeProblem, type Problem, problemById } from './problem.ts';
 import { makeRequest } from './requests.ts';
+import { nearestBySharedWords } from './retrieval.ts';
 import { skeleton } from './skeleton.ts';
 import { solution, styles } from './solutions.ts';
 
@@ -96,28 +97,6 @@ describe('problems', () => {
     expect(passed / heldOut.length).toBeLessThanOrEqual(0.15);
   });
 });
-
-/** The prompt with the highest cosine of TF-IDF vectors over words and pairs of words. */
-function nearestBySharedWords(prompts: readonly string[]): (query: string) => number {
-  const terms = (text: string) => {
-    const words = text.toLowerCase().match(/[\p{L}]+|\d+|'[^']*'/gu) ?? [];
-    return new Set([...words, ...words.slice(1).map((word, i) => `${words[i]} ${word}`)]);
-  };
-  const postings = new Map<string, number[]>();
-  const all = prompts.map(terms);
-  all.forEach((set, i) => {
-    for (const term of set) postings.set(term, [...(postings.get(term) ?? []), i]);
-  });
-  const weight = (term: string) =>
-    Math.log(prompts.length / (postings.get(term)?.length ?? prompts.length)) ** 2;
-  const norms = all.map((set) => Math.sqrt([...set].reduce((sum, term) => sum + weight(term), 0)));
-  return (query) => {
-    const scores = new Float64Array(prompts.length);
-    for (const term of terms(query))
-      for (const i of postings.get(term) ?? []) scores[i] += weight(term) / norms[i];
-    return scores.indexOf(Math.max(...scores));
-  };
-}
 
 describe('operations', () => {
   it('mean what their words say', () => {
