@@ -1,0 +1,197 @@
+// What an answer is worth, from any mixture of reward models and functions: one scorer for rejection sampling and PPO.
+
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../../engine/errors.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import { sequenceScores } from '../scoring/sequences.ts';
+
+/** A reward model's folder, or a function that a module exports; weight 1 unless given. */
+export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
+
+export interface RewardedAnswer {
+  prompt: string;
+  /** The answer's text, without the token that ends it. */
+  completion: string;
+  /** The prompt's own row of the data, for functions that need more than text. */
+  row: Record<string, unknown>;
+  /** Prompt and answer; a reward model reads its score at the last of them. */
+  tokens: TokenRow;
+}
+
+/** What a module gives: a number for each answer, in their order. */
+export type RewardFunction = (
+  answers: readonly Omit<RewardedAnswer, 'tokens'>[],
+) => ArrayLike<number> | Promise<ArrayLike<number>>;
+
+/** One of the rewards, without its weight. */
+export interface RewardMember {
+  name: string;
+  weight: number;
+  /** A model's score is (raw − mean) / deviation where it has rewardStatistics. */
+  score(answers: readonly RewardedAnswer[]): Promise<Float64Array>;
+}
+
+export interface Rewards {
+  members: readonly RewardMember[];
+  /** Σ weight · member, in the order of the answers. @throws UserError naming a prompt whose reward is not finite */
+  score(answers: readonly RewardedAnswer[]): Promise<Float64Array>;
+  close(): Promise<void>;
+}
+
+/** Positions a run of a reward model. */
+const batchTokens = 4096;
+
+/**
+ * @param policy whose answers are scored; a reward model must have its tokenizer. Not compared where absent
+ * @throws UserError when there is no reward, or one of them cannot be used
+ */
+export async function loadRewards(
+  specs: readonly RewardSpec[],
+  backend: Backend,
+  policy?: Pick<Model, 'tokenizerFiles'>,
+): Promise<Rewards> {
+  if (specs.length === 0) {
+    const advice = 'the folder of a reward model, FILE.js#NAME, or kata:readability';
+    throw new UserError({ where: '--reward', expected: 'one reward at least', found: 'none', advice });
+  }
+  const members: RewardMember[] = [];
+  for (const spec of specs) members.push(await loadMember(spec, backend, policy));
+  return {
+    members,
+    async score(answers) {
+      const sum = new Float64Array(answers.length);
+      for (const member of members) {
+        const own = await member.score(answers);
+        for (let i = 0; i < sum.length; i++) sum[i] += member.weight * own[i];
+      }
+      return sum;
+    },
+    // Programs live no longer than a call; this is for members that hold something.
+    async close() {},
+  };
+}
+
+async function loadMember(
+  spec: RewardSpec,
+  backend: Backend,
+  policy: Pick<Model, 'tokenizerFiles'> | undefined,
+): Promise<RewardMember> {
+  const { weight = 1 } = spec;
+  const [name, score] =
+    'model' in spec
+      ? [spec.model, await scorerOfModel(spec.model, backend, policy)]
+      : [spec.name, await scorerOfFunction(spec)];
+  return {
+    name,
+    weight,
+    async score(answers) {
+      if (answers.length === 0) return new Float64Array(0);
+      const values = await score(answers);
+      requireFinite(name, answers, values);
+      return Float64Array.from(values);
+    },
+  };
+}
+
+type Scorer = (answers: readonly RewardedAnswer[]) => Promise<ArrayLike<number>>;
+
+async function scorerOfModel(
+  path: string,
+  backend: Backend,
+  policy: Pick<Model, 'tokenizerFiles'> | undefined,
+): Promise<Scorer> {
+  const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
+  if (policy) requireSameTokenizer(path, model, policy);
+  const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
+  return async (answers) => {
+    const sequences = answers.map(({ tokens }) => tokens);
+    const raw = await sequenceScores(backend, model, sequences, { batchTokens });
+    return raw.map((score) => (score - mean) / (deviation || 1));
+  };
+}
+
+async function scorerOfFunction({ module, name }: { module: string; name: string }): Promise<Scorer> {
+  const call = await importFunction(module, name);
+  return async (answers) => {
+    const values = await called(call, name, answers);
+    if (values?.length === answers.length) return values;
+    throw new UserError({
+      where: `reward ${name}`,
+      expected: `${answers.length} numbers, one for each answer`,
+      found: values?.length === undefined ? String(values) : `${values.length}`,
+    });
+  };
+}
+
+async function importFunction(module: string, name: string): Promise<RewardFunction> {
+  const url = module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href;
+  const fault = (found: string, cause?: unknown) =>
+    new UserError(
+      { where: `reward ${module}#${name}`, expected: 'a module that exports this function', found },
+      { cause },
+    );
+  let exported: Record<string, unknown>;
+  try {
+    exported = await import(url);
+  } catch (cause) {
+    throw fault((cause as Error).message, cause);
+  }
+  const value = exported[name];
+  if (typeof value === 'function') return value as RewardFunction;
+  const others = Object.keys(exported).filter((key) => typeof exported[key] === 'function');
+  throw fault(`one that exports ${others.join(', ') || 'no function'}`);
+}
+
+async function called(
+  call: RewardFunction,
+  name: string,
+  answers: readonly RewardedAnswer[],
+): Promise<ArrayLike<number>> {
+  try {
+    return await call(answers);
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const found =
+      cause instanceof Error ? String(cause.stack).split('\n').slice(0, 2).join('') : String(cause);
+    throw new UserError({ where: `reward ${name}`, expected: 'numbers', found }, { cause });
+  }
+}
+
+function requireFinite(name: string, answers: readonly RewardedAnswer[], values: ArrayLike<number>): void {
+  const wrong = answers.findIndex((_, i) => !Number.isFinite(values[i]));
+  if (wrong < 0) return;
+  const { prompt, completion } = answers[wrong];
+  throw new UserError({
+    where: `reward ${name} of the prompt ${JSON.stringify(prompt.slice(-120))}`,
+    expected: 'a finite number',
+    found: `${values[wrong]} for the answer ${JSON.stringify(completion.slice(0, 80))}`,
+  });
+}
+
+/**
+ * Both must make the same tokens of a text: ids, not texts, go from one model to the other.
+ * @throws UserError where their tokenizer.json differ
+ */
+export function requireSameTokenizer(
+  where: string,
+  other: Pick<Model, 'tokenizerFiles'>,
+  policy: Pick<Model, 'tokenizerFiles'>,
+): void {
+  const [found, expected] = [tokenizerOf(other), tokenizerOf(policy)];
+  if (!found || !expected || isDeepStrictEqual(found, expected)) return;
+  throw new UserError({
+    where,
+    expected: 'a model with the tokenizer of --model',
+    found: 'another tokenizer.json',
+    advice: 'one that was trained from the same base model',
+  });
+}
+
+function tokenizerOf({ tokenizerFiles }: Pick<Model, 'tokenizerFiles'>): unknown {
+  const file = tokenizerFiles?.['tokenizer.json'];
+  return file instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(file)) : file;
+}
