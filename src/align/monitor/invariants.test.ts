@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { ShapeError } from '../../engine/errors.ts';
+import { Random } from '../../engine/random.ts';
+import {
+  compareWithGeneration,
+  equalScoresWarning,
+  negativeKlWarning,
+  requireFinite,
+  requireUnitRatioAtStart,
+  requireZeroKlAtStart,
+  usableRewards,
+} from './invariants.ts';
+
+describe('the first step', () => {
+  it('passes when the KL of every response token is 0, whatever padding holds', () => {
+    expect(() => requireZeroKlAtStart([[0, -0, Number.NaN]], [[1, 1, 0]])).not.toThrow();
+  });
+
+  it('refuses the smallest float32 difference, and names its token', () => {
+    const kl = [new Float32Array([0, 0]), new Float32Array([0, 2 ** -149])];
+    const all = [new Uint8Array([1, 1]), new Uint8Array([1, 1])];
+    expect(() => requireZeroKlAtStart(kl, all)).toThrow(
+      'step 0: KL to the reference, answer 1, token 1: expected exactly 0',
+    );
+  });
+
+  it('refuses NaN', () => {
+    expect(() => requireZeroKlAtStart([[Number.NaN]], [[1]])).toThrow('got NaN nats');
+  });
+
+  it('refuses rows that do not agree', () => {
+    expect(() => requireZeroKlAtStart([[0]], [[1, 1]])).toThrow(ShapeError);
+  });
+
+  it('has ratios of 1, to the last bit', () => {
+    expect(() => requireUnitRatioAtStart(4, { approximateKl: 0, ratioSquaredDeviation: 0 })).not.toThrow();
+    for (const measures of [
+      { approximateKl: 0, ratioSquaredDeviation: 1e-15 },
+      { approximateKl: 1e-20, ratioSquaredDeviation: 0 },
+      { approximateKl: Number.NaN, ratioSquaredDeviation: 0 },
+    ]) {
+      expect(() => requireUnitRatioAtStart(4, measures)).toThrow('step 4: probability ratios');
+    }
+  });
+});
+
+describe('generation against training', () => {
+  const isResponseToken = [
+    [1, 1, 0],
+    [1, 0, 0],
+  ];
+  const training = [
+    [-1, -2, 0],
+    [-3, 0, 0],
+  ];
+
+  it('finds the largest and the mean difference over response tokens', () => {
+    const generation = [
+      [-1, -2.00003, 9],
+      [-3.00006, 9, 9],
+    ];
+    const { largest, mean, place, warning } = compareWithGeneration({
+      generationLogProbs: generation,
+      trainingLogProbs: training,
+      isResponseToken,
+    });
+    expect(largest).toBeCloseTo(6e-5, 12);
+    expect(mean).toBeCloseTo(3e-5, 12);
+    expect(place).toEqual({ row: 1, token: 0 });
+    expect(warning).toBeUndefined();
+  });
+
+  it('warns beyond a ten-thousandth of a nat', () => {
+    const generation = [
+      [-1, -2.5, 0],
+      [-3, 0, 0],
+    ];
+    const { warning } = compareWithGeneration({
+      generationLogProbs: generation,
+      trainingLogProbs: training,
+      isResponseToken,
+    });
+    expect(warning).toContain('disagree by 5.0e-1 nats on a token (answer 0, token 1; mean 1.7e-1');
+  });
+
+  it('refuses what is not a number, and batches without a token', () => {
+    const rows = { generationLogProbs: [[Number.NaN]], trainingLogProbs: [[-1]], isResponseToken: [[1]] };
+    expect(() => compareWithGeneration(rows)).toThrow(
+      'answer 0, token 0: expected two numbers, got NaN and -1',
+    );
+    expect(() => compareWithGeneration({ ...rows, isResponseToken: [[0]] })).toThrow(
+      'expected a response token',
+    );
+  });
+});
+
+describe('values', () => {
+  it('must be finite, and are all named when not', () => {
+    expect(() => requireFinite('step 3', { loss: 1, entropy: undefined })).not.toThrow();
+    expect(() =>
+      requireFinite('step 3', { 'loss/policy': Number.NaN, kl: 1, 'loss/value': Number.POSITIVE_INFINITY }),
+    ).toThrow('step 3: expected finite numbers, got loss/policy = NaN, loss/value = Infinity.');
+  });
+});
+
+describe('rewards', () => {
+  it('all count when all are numbers', () => {
+    expect(usableRewards([0, -1.5], ['a', 'b'])).toEqual({ isUsable: Uint8Array.of(1, 1) });
+  });
+
+  it('that failed are left out, not 0, and the prompt is named', () => {
+    const { isUsable, warning } = usableRewards(
+      [1, Number.NaN, null, undefined, 0],
+      ['a', 'Sum\nthem', 'c', 'd', 'e'],
+    );
+    expect(Array.from(isUsable)).toEqual([1, 0, 0, 0, 1]);
+    expect(warning).toContain('3 of 5 rewards are not numbers');
+    expect(warning).toContain('NaN, to the prompt "Sum\\nthem"');
+  });
+
+  it('must be there: one an answer, and one usable', () => {
+    expect(() => usableRewards([1], ['a', 'b'])).toThrow('rewards: expected 2 numbers, one an answer, got 1');
+    expect(() => usableRewards([Number.NaN], ['why?'])).toThrow('to the prompt "why?"');
+  });
+
+  it('that are all equal are worth a warning', () => {
+    expect(equalScoresWarning([2, 2, 2])).toBe(
+      'all 3 answers have the score 2: this update learns nothing from the reward',
+    );
+    expect(equalScoresWarning([2, 2, 2.5])).toBeUndefined();
+    expect(equalScoresWarning([2])).toBeUndefined();
+  });
+});
+
+describe('a negative KL', () => {
+  const random = new Random(2, 'testing');
+  const draws = (mean: number) => Array.from({ length: 200 }, (_, i) => mean + random.normal(1, i));
+
+  it('is chance while it is small', () => {
+    expect(negativeKlWarning(draws(0))).toBeUndefined();
+    expect(negativeKlWarning(draws(1))).toBeUndefined();
+    expect(negativeKlWarning([0, 0, 0])).toBeUndefined();
+  });
+
+  it('is a fault of sampling when it is not', () => {
+    expect(negativeKlWarning(draws(-1))).toMatch(/is -[01]\.\d+ ± 0\.0\d+ nats, below 0/);
+  });
+});

@@ -1,0 +1,197 @@
+// What must hold while reinforcement learning runs, or its numbers mean nothing. A breach that makes further training
+// worthless throws; one that only weakens it comes back as a warning. Most faults ever reported of such systems
+// (masks off by one, other temperatures, dropout, stale weights) break one of the first three.
+
+import { UserError } from '../../engine/errors.ts';
+import { type Rows, requireSameRows } from '../objectives/requirements.ts';
+
+interface TokenPlace {
+  row: number;
+  token: number;
+}
+
+/**
+ * Before the first update the policy is the reference, computed by the same graph: their difference is 0, not
+ * nearly 0.
+ * @param klPerToken estimates (any estimator) at step 0, nats
+ * @param isResponseToken 1 where a token counts
+ * @throws UserError naming the first token at which it is not 0; ShapeError unless the rows agree
+ */
+export function requireZeroKlAtStart(klPerToken: Rows, isResponseToken: Rows): void {
+  requireSameRows('KL at the start', { isResponseToken, klPerToken });
+  const place = findToken(klPerToken, isResponseToken, (kl) => kl !== 0);
+  if (!place) return;
+  throw new UserError({
+    where: `step 0: KL to the reference, answer ${place.row}, token ${place.token}`,
+    expected: 'exactly 0, because policy and reference are still the same model',
+    found: `${klPerToken[place.row][place.token]} nats`,
+    advice:
+      'the model that training starts from as the reference, and one temperature, mask and padding for both',
+  });
+}
+
+/**
+ * In the first mini-batch of a rollout batch nothing has been updated: every ratio is 1, not nearly 1.
+ * @param measures of `policyLoss`, of that mini-batch: ½(log π − log π_old)² and (ρ − 1)², means over tokens
+ * @throws UserError unless both are exactly 0
+ */
+export function requireUnitRatioAtStart(
+  step: number,
+  measures: { approximateKl: number; ratioSquaredDeviation: number },
+): void {
+  const { approximateKl, ratioSquaredDeviation } = measures;
+  if (approximateKl === 0 && ratioSquaredDeviation === 0) return;
+  throw new UserError({
+    where: `step ${step}: probability ratios of the first mini-batch`,
+    expected: 'exactly 1, because nothing has been updated since the rollouts were scored',
+    found: `(ρ − 1)² = ${ratioSquaredDeviation}, ½(log π − log π_old)² = ${approximateKl} on average`,
+    advice: 'old log-probabilities recomputed by the training graph with the same weights, rows and padding',
+  });
+}
+
+/** In float32, by rounding alone. */
+export const generationToleranceNats = 1e-4;
+
+export interface GenerationDifference {
+  /** Nats a token. */
+  largest: number;
+  mean: number;
+  /** Where the largest is. */
+  place: TokenPlace;
+  warning?: string;
+}
+
+/**
+ * The generator's log-probabilities against the training graph's, of the same tokens. A difference means that the
+ * rollouts were drawn from another distribution than the one that is trained (int8 rollouts always have one).
+ * @returns the difference, with a warning beyond 1e-4 nats a token
+ * @throws ShapeError unless the rows agree; UserError when a difference is not a number, or no token counts
+ */
+export function compareWithGeneration(rows: {
+  generationLogProbs: Rows;
+  trainingLogProbs: Rows;
+  isResponseToken: Rows;
+}): GenerationDifference {
+  const { generationLogProbs, trainingLogProbs, isResponseToken } = rows;
+  requireSameRows('generation', { isResponseToken, generationLogProbs, trainingLogProbs });
+  const differences = generationLogProbs.map((row, b) =>
+    Float64Array.from(row, (logProb, t) => Math.abs(logProb - trainingLogProbs[b][t])),
+  );
+  const unknown = findToken(differences, isResponseToken, Number.isNaN);
+  if (unknown) {
+    const { row, token } = unknown;
+    const found = `${generationLogProbs[row][token]} and ${trainingLogProbs[row][token]}`;
+    const where = `log-probabilities of generation and training, answer ${row}, token ${token}`;
+    throw new UserError({ where, expected: 'two numbers', found });
+  }
+  return summarise(differences, isResponseToken);
+}
+
+function summarise(differences: Rows, isResponseToken: Rows): GenerationDifference {
+  let [largest, sum, count] = [-1, 0, 0];
+  let place: TokenPlace = { row: 0, token: 0 };
+  forEachToken(differences, isResponseToken, (difference, at) => {
+    if (difference > largest) [largest, place] = [difference, at];
+    sum += difference;
+    count++;
+  });
+  if (count === 0) {
+    throw new UserError({ where: 'generation', expected: 'a response token at least', found: 'none' });
+  }
+  const result = { largest, mean: sum / count, place };
+  if (largest <= generationToleranceNats) return result;
+  const warning =
+    `generation and training disagree by ${largest.toExponential(1)} nats on a token (answer ${place.row}, token ` +
+    `${place.token}; mean ${result.mean.toExponential(1)}; expected at most 1e-4): the rollouts come from another ` +
+    'distribution than the one that is trained';
+  return { ...result, warning };
+}
+
+/** @throws UserError naming each value that is NaN or infinite; absent ones are passed over */
+export function requireFinite(where: string, values: Readonly<Record<string, number | undefined>>): void {
+  const wrong = Object.entries(values).filter(([, value]) => value !== undefined && !Number.isFinite(value));
+  if (wrong.length === 0) return;
+  throw new UserError({
+    where,
+    expected: 'finite numbers',
+    found: wrong.map(([name, value]) => `${name} = ${value}`).join(', '),
+    advice: 'a lower learning rate, or --resume from the last checkpoint with one',
+  });
+}
+
+/** What a warning shows of a prompt. */
+const shownCharacters = 120;
+
+/**
+ * Which answers may be learned from. A reward that failed (NaN, infinite, null or missing) is not a reward of 0:
+ * its answer is left out and counted.
+ * @param prompts one an answer, as people read them
+ * @returns isUsable [B], 1 where the reward counts, and a warning that names the first prompt whose reward does not
+ * @throws UserError unless there is one reward an answer, or when none is usable
+ */
+export function usableRewards(
+  rewards: readonly (number | null | undefined)[],
+  prompts: readonly string[],
+): { isUsable: Uint8Array; warning?: string } {
+  if (rewards.length !== prompts.length) {
+    const expected = `${prompts.length} numbers, one an answer`;
+    throw new UserError({ where: 'rewards', expected, found: `${rewards.length}` });
+  }
+  const isUsable = Uint8Array.from(rewards, (reward) => (Number.isFinite(reward) ? 1 : 0));
+  const first = isUsable.indexOf(0);
+  if (first < 0) return { isUsable };
+  const prompt = JSON.stringify(prompts[first].slice(-shownCharacters));
+  const unusable = isUsable.filter((usable) => !usable).length;
+  if (unusable === rewards.length) {
+    throw new UserError({
+      where: 'rewards',
+      expected: 'a finite number for one answer at least',
+      found: `${rewards[first]} for the first, to the prompt ${prompt}`,
+      advice: 'the reward function on that prompt alone',
+    });
+  }
+  const warning =
+    `${unusable} of ${rewards.length} rewards are not numbers; their answers are left out. The first is ` +
+    `${rewards[first]}, to the prompt ${prompt}`;
+  return { isUsable, warning };
+}
+
+/** A warning when all scores of a batch are one number: whatever is trained on them learns nothing from them. */
+export function equalScoresWarning(scores: ArrayLike<number>): string | undefined {
+  if (scores.length < 2 || Array.from(scores).some((score) => score !== scores[0])) return undefined;
+  return `all ${scores.length} answers have the score ${scores[0]}: this update learns nothing from the reward`;
+}
+
+/** Standard errors below 0 that chance does not explain. */
+const chanceErrors = 3;
+
+/**
+ * A KL is never negative; the mean of its estimates may be by chance only, where the answers were drawn from the
+ * very distribution that scored them. Beyond that, something else was sampled (top-k, another temperature).
+ * @param sequenceKls Σ(log π − log π_ref) of each answer, nats
+ */
+export function negativeKlWarning(sequenceKls: ArrayLike<number>): string | undefined {
+  const values = Array.from(sequenceKls);
+  const mean = values.reduce((sum, kl) => sum + kl, 0) / values.length;
+  const variance = values.reduce((sum, kl) => sum + (kl - mean) ** 2, 0) / (values.length - 1);
+  const standardError = Math.sqrt(variance / values.length);
+  if (values.length < 2 || mean >= -chanceErrors * standardError) return undefined;
+  return (
+    `the KL to the reference is ${mean.toPrecision(3)} ± ${standardError.toPrecision(2)} nats, below 0: the ` +
+    'answers were not sampled from the distribution that scored them (top-k, top-p or another temperature?)'
+  );
+}
+
+function findToken(rows: Rows, isCounted: Rows, test: (value: number) => boolean): TokenPlace | undefined {
+  let found: TokenPlace | undefined;
+  forEachToken(rows, isCounted, (value, place) => {
+    if (!found && test(value)) found = place;
+  });
+  return found;
+}
+
+function forEachToken(rows: Rows, isCounted: Rows, visit: (value: number, place: TokenPlace) => void): void {
+  isCounted.forEach((row, b) => {
+    for (let t = 0; t < row.length; t++) if (row[t]) visit(rows[b][t], { row: b, token: t });
+  });
+}
