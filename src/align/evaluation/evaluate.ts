@@ -1,0 +1,174 @@
+// heed eval's job: a model answers held-out requests, one sample each; a world, a reward model and a reference judge
+// the answers. The folder is committed as a whole at the end, and a finished one is not computed again.
+
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { type Completion, Generator } from '../../language/generation/generate.ts';
+import type { RowFault } from '../data/read.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import type { Answer } from './answers.ts';
+import { holdsCode } from './continuation.ts';
+import { commitEvaluation, finishedEvaluation, hashInputs } from './evaluation-folder.ts';
+import type { EvaluateOptions, World } from './evaluation-options.ts';
+import { type EvaluationRequest, readRequests } from './evaluation-requests.ts';
+import { adviceOf, type JudgedAnswer, type Marks, markKata } from './kata-marks.ts';
+import type { ScoringOptions } from './log-probabilities.ts';
+import { checkJudges, divergences, rewards } from './model-scores.ts';
+import { loadModelTokenizer, type ModelTokenizer } from './model-tokenizer.ts';
+import { type Summary, summarise } from './summary.ts';
+
+/** Judges of answers by the name of their world. */
+const worlds: {
+  readonly [K in World]: (answers: readonly JudgedAnswer[], threads: number) => Promise<Marks[]>;
+} = { kata: markKata };
+
+export type EvaluateEvent =
+  | { type: 'fault'; fault: RowFault }
+  | { type: 'progress'; phase: 'answers' | 'kl' | 'reward'; done: number; total: number };
+
+export interface EvaluateResult extends Summary {
+  out: string;
+  /** Whether the folder was there, finished, and nothing was computed. */
+  isReused: boolean;
+}
+
+/**
+ * @throws UserError when a model or all rows cannot be used, when the folder holds anything else than this finished
+ *   evaluation; FormatError at the first faulty row when strict
+ */
+export async function evaluate(
+  options: EvaluateOptions,
+  { emit, signal }: JobContext<EvaluateEvent>,
+): Promise<EvaluateResult> {
+  const inputs = await hashInputs(options);
+  const finished = await finishedEvaluation(options, inputs);
+  if (finished) return { ...finished, out: options.out, isReused: true };
+  const asked = await openModel(options.model);
+  await checkJudges(options, asked.model);
+  let faults = 0;
+  const requests = await readRequests(options.data, {
+    template: options.continuation ? 'none' : options.template,
+    isContinued: options.continuation,
+    context: asked.model.config.maxPositions,
+    vocabularySize: asked.model.config.vocabularySize,
+    tokenizer: () => asked.tokenizer.prompts,
+    strict: options.strict,
+    onFault(fault) {
+      faults += 1;
+      emit({ type: 'fault', fault });
+    },
+  });
+  const answers = await answerAll(asked, requests, options, { emit, signal });
+  const advice = options.world ? requests.flatMap(({ row }) => adviceOf(row) ?? []) : [];
+  const summary = { model: options.model, ...summarise(answers, advice), faults };
+  signal.throwIfAborted();
+  await commitEvaluation(options, inputs, { answers, summary });
+  return { ...summary, out: options.out, isReused: false };
+}
+
+interface AskedModel {
+  model: Model;
+  tokenizer: ModelTokenizer;
+}
+
+async function openModel(path: string): Promise<AskedModel> {
+  const folder = await locateModel(path);
+  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  return { model, tokenizer: await loadModelTokenizer(folder, model.config) };
+}
+
+async function answerAll(
+  asked: AskedModel,
+  requests: readonly EvaluationRequest[],
+  options: EvaluateOptions,
+  { emit, signal }: JobContext<EvaluateEvent>,
+): Promise<Answer[]> {
+  const backend = await openBackend(options);
+  const { model, tokenizer } = asked;
+  const generator = Generator.create(backend, model.config, model.parameters, {
+    batchSize: options.batchSize,
+    tokenizer: tokenizer.tokenizer,
+  });
+  let done = 0;
+  const completions = await generator.generate(
+    requests.map(({ ids, index }) => ({
+      promptIds: ids,
+      maxTokens: options.maxTokens,
+      seed: options.seed + index,
+      sampling: { temperature: options.temperature },
+      stopIds: endTokens(asked),
+    })),
+    {
+      onCompletion: () => emit({ type: 'progress', phase: 'answers', done: ++done, total: requests.length }),
+      signal,
+    },
+  );
+  await generator.close();
+  const rows = completions.map((completion, i) => wholeRow(requests[i], completion));
+  const scoring = (phase: 'kl' | 'reward', passes: number) =>
+    scoringOptions(rows, passes, options.batchTokens, signal, (done, total) =>
+      emit({ type: 'progress', phase, done, total }),
+    );
+  const { reference, reward } = options;
+  const marks = await judge(requests, completions, options);
+  const kl = reference && (await divergences(backend, model, reference, rows, scoring('kl', 2)));
+  const proxy = reward && (await rewards(backend, model, reward, rows, scoring('reward', 1)));
+  return requests.map((request, i) => ({
+    ...answerOf(request, completions[i]),
+    ...marks[i],
+    ...(proxy && { proxy: proxy[i] }),
+    ...(kl && { kl: kl[i] }),
+    ...(options.continuation && { continues: continues(completions[i], marks[i]) }),
+  }));
+}
+
+/** The model's own, and the one that training puts after an answer. */
+function endTokens({ model, tokenizer }: AskedModel): number[] {
+  const { eos } = tokenizer.prompts.special;
+  return [...new Set([...model.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
+}
+
+function wholeRow({ ids, source }: EvaluationRequest, completion: Completion): TokenRow {
+  const all = Int32Array.from([...ids, ...completion.ids]);
+  return { ids: all, isTrained: new Uint8Array(all.length).fill(1, ids.length), source };
+}
+
+/** Counts tokens over all passes that go over the rows. */
+function scoringOptions(
+  rows: readonly TokenRow[],
+  passes: number,
+  batchTokens: number,
+  signal: AbortSignal,
+  onProgress: (done: number, total: number) => void,
+): ScoringOptions {
+  const tokens = rows.reduce((count, { ids }) => count + ids.length, 0);
+  let before = 0;
+  return {
+    batchTokens,
+    signal,
+    onProgress(done) {
+      onProgress(before + done, passes * tokens);
+      if (done === tokens) before += tokens;
+    },
+  };
+}
+
+async function judge(
+  requests: readonly EvaluationRequest[],
+  completions: readonly Completion[],
+  { world, threads }: EvaluateOptions,
+): Promise<Marks[]> {
+  if (!world) return requests.map(() => ({}));
+  const answers = requests.map(({ row, source }, i) => ({ text: completions[i].text ?? '', row, source }));
+  return await worlds[world](answers, threads);
+}
+
+function continues({ text = '' }: Completion, { passed }: Marks): 0 | 1 {
+  return passed || holdsCode(text) ? 0 : 1;
+}
+
+function answerOf({ index, prompt, row }: EvaluationRequest, { text = '', finish, ids }: Completion): Answer {
+  const said = (name: string) => (typeof row[name] === 'string' ? { [name]: row[name] } : {});
+  return { index, ...said('kind'), ...said('problem'), prompt, text, finish, tokens: ids.length };
+}

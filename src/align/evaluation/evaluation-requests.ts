@@ -1,0 +1,63 @@
+// The requests of an evaluation: each prompt with the row that it came from, so that a world can judge the answer.
+
+import { UserError } from '../../engine/errors.ts';
+import { type RowFault, readJsonLines } from '../data/read.ts';
+import type { RowSource } from '../data/token-row.ts';
+import { type PromptOptions, readPrompts, tokenizePlainPrompt } from './prompts.ts';
+
+export interface EvaluationRequest {
+  /** Place among the JSON rows of all files, those set aside included, so that it is the same for every model. */
+  index: number;
+  ids: number[];
+  /** As it was given, without template. */
+  prompt: string;
+  row: Readonly<Record<string, unknown>>;
+  source: RowSource;
+}
+
+export interface RequestOptions extends PromptOptions {
+  /** Puts every request as a plain text to go on from, whatever its template would be. */
+  isContinued: boolean;
+  strict: boolean;
+  onFault: (fault: RowFault) => void;
+}
+
+/** @throws UserError when no row is left; FormatError at the first faulty row when strict */
+export async function readRequests(
+  files: readonly string[],
+  options: RequestOptions,
+): Promise<EvaluationRequest[]> {
+  const requests: EvaluationRequest[] = [];
+  let before = 0;
+  for (const file of files) {
+    const rows = await rowsByLine(file);
+    const places = new Map([...rows.keys()].map((line, i) => [line, before + i]));
+    for await (const { ids, text, source } of readPrompts(file, options)) {
+      const { line } = source!;
+      const prompt = text ?? options.tokenizer().decode(ids);
+      requests.push({
+        index: places.get(line)!,
+        ids: options.isContinued ? tokenizePlainPrompt(prompt, 'none', options.tokenizer()) : ids,
+        prompt,
+        row: rows.get(line)!,
+        source: source!,
+      });
+    }
+    before += rows.size;
+  }
+  if (requests.length > 0) return requests;
+  throw new UserError({
+    where: `--data ${files.join(' ')}`,
+    expected: 'at least one row with a prompt',
+    found: 'none',
+  });
+}
+
+/** The faults of these rows are told when their prompts are read. */
+async function rowsByLine(file: string): Promise<Map<number, Readonly<Record<string, unknown>>>> {
+  const rows = new Map<number, Readonly<Record<string, unknown>>>();
+  for await (const { value, line } of readJsonLines(file, { onFault: () => {} })) {
+    rows.set(line, Object(value));
+  }
+  return rows;
+}
