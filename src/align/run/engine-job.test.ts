@@ -9,7 +9,9 @@ import { saveTinyModel, tinyConfig, trainingDefaults, writeDemonstrations } from
 
 // The engine process needs built modules, so the whole is tested as `npm run build` left it.
 const built = pathToFileURL(resolve('dist/engine/runtime/job.js')).href;
-const { runJob } = (await import(/* @vite-ignore */ built)) as typeof import('../../engine/runtime/job.ts');
+const { runJob, startJob } = (await import(
+  /* @vite-ignore */ built
+)) as typeof import('../../engine/runtime/job.ts');
 
 let folder: string;
 let module: string;
@@ -32,6 +34,14 @@ beforeAll(() => {
      export async function unclonable() { return { act() {} }; }
      export async function killed() { process.kill(process.pid, 'SIGKILL'); await new Promise(() => setInterval(() => {}, 1000)); }
      export async function exits() { process.exit(7); }
+     export async function listens(_, { emit, messages }) {
+       const heard = [];
+       for await (const message of messages) {
+         heard.push(message);
+         emit(heard.length);
+       }
+       return heard;
+     }
      export async function waits(_, { emit, signal }) {
        emit(process.pid);
        const timer = setInterval(() => {}, 1000);
@@ -116,6 +126,32 @@ describe('a job', () => {
   it('is stopped at once when the signal was given before', async () => {
     const signal = AbortSignal.abort();
     expect(await runJob({ module, name: 'waits', payload: {} }, { signal })).toBe('saved');
+  });
+
+  it('hears messages in order, until they are closed', async () => {
+    const heard: number[] = [];
+    const job = startJob<number, unknown[], unknown>(
+      { module, name: 'listens', payload: {} },
+      { onEvent: (count) => heard.push(count) },
+    );
+    const messages = [{ ask: 'one' }, null, Float32Array.of(0.5)];
+    for (const message of messages) job.send(message);
+    job.close();
+    job.send('too late');
+    expect(await job.result).toEqual(messages);
+    expect(heard).toEqual([1, 2, 3]);
+  });
+
+  it('hears no more messages once it is to stop, and none when run without any', async () => {
+    const controller = new AbortController();
+    const onEvent = () => controller.abort();
+    const job = startJob<number, unknown[], string>(
+      { module, name: 'listens', payload: {} },
+      { onEvent, signal: controller.signal },
+    );
+    job.send('first');
+    expect(await job.result).toEqual(['first']);
+    expect(await runJob({ module, name: 'listens', payload: {} })).toEqual([]);
   });
 
   it('ends when its caller is killed', async () => {

@@ -1,26 +1,54 @@
 // The engine process's side of a job: loads the job's module, runs it, and reports.
 
+import { Readable } from 'node:stream';
 import { UserError } from '../errors.ts';
 import type { FromHost, JobFunction, ToHost } from './job.ts';
 
 const controller = new AbortController();
 const send = (message: FromHost) => process.send?.(message);
+const messages = new Readable({ objectMode: true, read() {} });
+let haveMessagesEnded = false;
 
 process.on('message', (message: ToHost) => {
-  if (message.kind === 'stop') controller.abort();
-  else void start(message.job);
+  if (message.kind === 'start') void start(message.job);
+  else if (message.kind === 'message') receive(message.message);
+  else if (message.kind === 'no-more-messages') endMessages();
+  else stop();
 });
 // The caller has its result, or is gone: what still runs saves and stops.
-process.on('disconnect', () => controller.abort());
+process.on('disconnect', stop);
 // Ctrl-C in a terminal reaches the whole group; the caller decides and sends `stop`.
 process.on('SIGINT', () => {});
-process.on('SIGTERM', () => controller.abort());
+process.on('SIGTERM', stop);
+
+function receive(message: unknown): void {
+  // In a box, because null would end the stream.
+  if (!haveMessagesEnded) messages.push({ message });
+}
+
+function endMessages(): void {
+  if (!haveMessagesEnded) messages.push(null);
+  haveMessagesEnded = true;
+}
+
+function stop(): void {
+  endMessages();
+  controller.abort();
+}
+
+async function* received(): AsyncGenerator<unknown> {
+  for await (const { message } of messages) yield message;
+}
 
 async function start(job: Extract<ToHost, { kind: 'start' }>['job']): Promise<void> {
   try {
-    const module = (await import(job.module)) as Record<string, JobFunction<unknown, unknown, unknown>>;
+    const module = (await import(job.module)) as Record<
+      string,
+      JobFunction<unknown, unknown, unknown, unknown>
+    >;
     const emit = (event: unknown) => send({ kind: 'event', event });
-    const result = await module[job.name](job.payload, { emit, signal: controller.signal });
+    const context = { emit, signal: controller.signal, messages: received() };
+    const result = await module[job.name](job.payload, context);
     send({ kind: 'done', result });
   } catch (error) {
     if (error instanceof UserError) send({ kind: 'mistake', mistake: error.mistake });

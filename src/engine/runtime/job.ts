@@ -21,9 +21,19 @@ export interface JobContext<Event> {
   /** Aborts when the caller asks the job to stop; the job then saves and returns. */
   signal: AbortSignal;
 }
-export type JobFunction<Payload, Event, Result> = (
+
+/** What a job gets that is talked to while it runs. */
+export interface TalkingJobContext<Event, Message> extends JobContext<Event> {
+  /**
+   * What the caller sends, in order. They end when the caller closes the job, asks it to stop, or is gone.
+   * To be read once.
+   */
+  messages: AsyncIterable<Message>;
+}
+
+export type JobFunction<Payload, Event, Result, Message = never> = (
   payload: Payload,
-  context: JobContext<Event>,
+  context: TalkingJobContext<Event, Message>,
 ) => Promise<Result>;
 
 export interface JobOptions<Event> {
@@ -31,7 +41,11 @@ export interface JobOptions<Event> {
   signal?: AbortSignal;
 }
 
-export type ToHost = { kind: 'start'; job: Job } | { kind: 'stop' };
+export type ToHost =
+  | { kind: 'start'; job: Job }
+  | { kind: 'message'; message: unknown }
+  | { kind: 'no-more-messages' }
+  | { kind: 'stop' };
 export type FromHost =
   | { kind: 'event'; event: unknown }
   | { kind: 'done'; result: unknown }
@@ -47,14 +61,30 @@ const keepFreedMemory = {
 /** V8 lets its nursery grow to 48 MB in the middle of a long run, and a run has little use for one: 12 MB. */
 const smallNursery = '--max-semi-space-size=4';
 
+/** A job that was started, and can be sent messages. */
+export interface RunningJob<Result, Message> {
+  /** Rejects with what the job throws: a UserError with its message, anything else with the job's stack. */
+  result: Promise<Result>;
+  send(message: Message): void;
+  /** Ends the job's messages. */
+  close(): void;
+}
+
 /**
  * Runs a job in a new engine process and ends that process.
  * @throws what the job throws: a UserError with its message, anything else with the job's stack
  */
-export function runJob<Event, Result>(
+export function runJob<Event, Result>(job: Job, options: JobOptions<Event> = {}): Promise<Result> {
+  const running = startJob<Event, Result, never>(job, options);
+  running.close();
+  return running.result;
+}
+
+/** Starts a job in a new engine process, which ends with the job. */
+export function startJob<Event, Result, Message>(
   job: Job,
   { onEvent, signal }: JobOptions<Event> = {},
-): Promise<Result> {
+): RunningJob<Result, Message> {
   const host = fork(fileURLToPath(new URL('./job-host.js', import.meta.url)), {
     serialization: 'advanced',
     env: { ...process.env, ...keepFreedMemory },
@@ -64,7 +94,7 @@ export function runJob<Event, Result>(
     if (host.connected) host.send(message as Serializable);
   };
   const stop = () => send({ kind: 'stop' });
-  return new Promise<Result>((resolve, reject) => {
+  const result = new Promise<Result>((resolve, reject) => {
     host.on('message', (message: FromHost) => {
       if (message.kind === 'event') onEvent?.(message.event as Event);
       else if (message.kind === 'done') resolve(message.result as Result);
@@ -80,6 +110,11 @@ export function runJob<Event, Result>(
     signal?.removeEventListener('abort', stop);
     if (host.connected) host.disconnect();
   });
+  return {
+    result,
+    send: (message) => send({ kind: 'message', message }),
+    close: () => send({ kind: 'no-more-messages' }),
+  };
 }
 
 function failureOf(message: FromHost & { kind: 'mistake' | 'bug' }): Error {
