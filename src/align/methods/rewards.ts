@@ -37,7 +37,7 @@ export interface RewardMember {
 
 export interface Rewards {
   members: readonly RewardMember[];
-  /** Σ weight · member, in the order of the answers. @throws UserError naming a prompt whose reward is not finite */
+  /** Σ weight · member, in the order of the answers; zeros where there is no reward. @throws UserError naming a prompt whose reward is not finite */
   score(answers: readonly RewardedAnswer[]): Promise<Float64Array>;
   close(): Promise<void>;
 }
@@ -47,17 +47,13 @@ const batchTokens = 4096;
 
 /**
  * @param policy whose answers are scored; a reward model must have its tokenizer. Not compared where absent
- * @throws UserError when there is no reward, or one of them cannot be used
+ * @throws UserError when one of them cannot be used
  */
 export async function loadRewards(
   specs: readonly RewardSpec[],
   backend: Backend,
   policy?: Pick<Model, 'tokenizerFiles'>,
 ): Promise<Rewards> {
-  if (specs.length === 0) {
-    const advice = 'the folder of a reward model, FILE.js#NAME, or kata:readability';
-    throw new UserError({ where: '--reward', expected: 'one reward at least', found: 'none', advice });
-  }
   const members: RewardMember[] = [];
   for (const spec of specs) members.push(await loadMember(spec, backend, policy));
   return {
