@@ -49,7 +49,7 @@ async function start(job: Extract<ToHost, { kind: 'start' }>['job']): Promise<vo
     const emit = (event: unknown) => send({ kind: 'event', event });
     const context = { emit, signal: controller.signal, messages: received() };
     const result = await module[job.name](job.payload, context);
-    send({ kind: 'done', result });
+    send({ kind: 'done', result, peakMemoryBytes: process.resourceUsage().maxRSS * 1024 });
   } catch (error) {
     if (error instanceof UserError) send({ kind: 'mistake', mistake: error.mistake });
     else send({ kind: 'bug', message: String(error), stack: (error as Error).stack });

@@ -48,7 +48,8 @@ export type ToHost =
   | { kind: 'stop' };
 export type FromHost =
   | { kind: 'event'; event: unknown }
-  | { kind: 'done'; result: unknown }
+  /** `peakMemoryBytes`: the most resident memory that the engine process has had. */
+  | { kind: 'done'; result: unknown; peakMemoryBytes: number }
   | { kind: 'mistake'; mistake: Mistake }
   | { kind: 'bug'; message: string; stack?: string };
 
@@ -68,6 +69,18 @@ export interface RunningJob<Result, Message> {
   send(message: Message): void;
   /** Ends the job's messages. */
   close(): void;
+}
+
+let peakEngineMemory = 0;
+
+/**
+ * The most resident memory, in bytes, of any engine process whose job was done since the last call of this function;
+ * 0 when there was none.
+ */
+export function takePeakEngineMemory(): number {
+  const peak = peakEngineMemory;
+  peakEngineMemory = 0;
+  return peak;
 }
 
 /**
@@ -97,8 +110,10 @@ export function startJob<Event, Result, Message>(
   const result = new Promise<Result>((resolve, reject) => {
     host.on('message', (message: FromHost) => {
       if (message.kind === 'event') onEvent?.(message.event as Event);
-      else if (message.kind === 'done') resolve(message.result as Result);
-      else reject(failureOf(message));
+      else if (message.kind === 'done') {
+        peakEngineMemory = Math.max(peakEngineMemory, message.peakMemoryBytes);
+        resolve(message.result as Result);
+      } else reject(failureOf(message));
     });
     host.on('error', reject);
     // After a result this rejection changes nothing.
