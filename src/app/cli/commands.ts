@@ -1,6 +1,7 @@
 // Every command of heed, in the order of --help. Heavy imports belong inside a command's `run`.
 
 import type { Command } from './command.ts';
+import { chat } from './commands/chat.ts';
 import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   pretrain,
   sft,
   generate,
+  chat,
   score,
   evaluate,
   compare,
