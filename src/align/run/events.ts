@@ -41,6 +41,8 @@ export type RunEvent =
   | { type: 'sample'; step: number; prompt: string; completion: string }
   | { type: 'warning'; step: number; message: string }
   | AlarmEvent
+  /** The method ended the run before its last step; what it had measured then. */
+  | { type: 'stopped'; step: number; reason: string; metrics: Record<string, number> }
   /** Records or updates left out, and why. */
   | { type: 'skipped'; step: number; what: 'record' | 'update'; count: number; reason: string }
   | { type: 'checkpoint'; step: number; path: string }

@@ -26,6 +26,8 @@ export interface RunOptions {
 /** What one update did. */
 export type Update =
   | { kind: 'skipped'; reason: string; isFaulty: boolean; tokens: number }
+  /** Nothing was learnt, and nothing more shall be: the run ends here. */
+  | { kind: 'stopped'; reason: string; tokens: number; metrics: Record<string, number> }
   | {
       kind: 'updated';
       tokens: number;
@@ -59,6 +61,8 @@ export interface RunResult {
   outcome: 'done' | 'interrupted';
   /** Folder of the trained model. */
   model: string;
+  /** Why the method itself ended the run before its last step. */
+  stopped?: string;
 }
 
 /**
@@ -88,6 +92,7 @@ interface StoredState {
   loss: number | null;
   skipped: number;
   files: Fingerprint[];
+  stopped?: string;
   learner: unknown;
 }
 
@@ -103,6 +108,7 @@ class TrainingRun {
   private loss = Number.NaN;
   private skipped = 0;
   private savedStep = -1;
+  private stopped: string | undefined;
 
   constructor(learner: Learner, options: RunOptions, folder: RunFolder, emit: (event: RunEvent) => void) {
     this.learner = learner;
@@ -117,30 +123,36 @@ class TrainingRun {
     const { training, warnings } = await loadLatestTrainingState(this.folder.checkpoints);
     for (const message of warnings) this.warn(message);
     if (!training) return;
-    const { tokens, loss, skipped, files, learner } = training.state as StoredState;
+    const { tokens, loss, skipped, files, stopped, learner } = training.state as StoredState;
     requireSameData(files, this.learner.files);
     this.learner.restore({ model: training.model, tensors: training.optimizer, rest: learner });
     [this.step, this.savedStep] = [training.step, training.step];
     [this.tokens, this.loss, this.skipped] = [tokens, loss ?? Number.NaN, skipped];
+    this.stopped = stopped;
   }
 
   /** Whether the run had come to its end, and says so. */
   isOver(): boolean {
-    if (this.step < this.totalSteps || !this.folder.isFinished()) return false;
+    if (this.isUnderWay() || !this.folder.isFinished()) return false;
     this.warn(`${this.options.out}: finished already, after ${this.step} updates; nothing to do`);
     return true;
   }
 
   result(): RunResult {
-    const { step: steps, tokens, loss, skipped } = this;
-    const outcome = steps < this.totalSteps ? 'interrupted' : 'done';
-    return { steps, tokens, loss, skipped, outcome, model: `${this.options.out}/model` };
+    const { step: steps, tokens, loss, skipped, stopped } = this;
+    const outcome = this.isUnderWay() ? 'interrupted' : 'done';
+    const model = `${this.options.out}/model`;
+    return { steps, tokens, loss, skipped, outcome, model, ...(stopped !== undefined && { stopped }) };
+  }
+
+  private isUnderWay(): boolean {
+    return this.step < this.totalSteps && this.stopped === undefined;
   }
 
   async train(command: string, signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
     this.begin(command);
-    while (this.step < this.totalSteps && !signal.aborted) {
+    while (this.isUnderWay() && !signal.aborted) {
       await this.update();
       const { saveEvery } = this.options;
       if (saveEvery && this.step % saveEvery === 0) await this.checkpoint();
@@ -167,6 +179,7 @@ class TrainingRun {
     const { tokens } = update;
     this.tokens += tokens;
     this.step += 1;
+    if (update.kind === 'stopped') return this.stop(update);
     if (update.kind === 'skipped') {
       if (update.isFaulty) this.skipped += 1;
       const { reason } = update;
@@ -180,11 +193,16 @@ class TrainingRun {
     this.record({ type: 'step', step, epoch, loss, tokens: this.tokens, tokensPerSecond, ...rest });
   }
 
+  private stop({ reason, metrics }: Extract<Update, { kind: 'stopped' }>): void {
+    this.stopped = reason;
+    this.record({ type: 'stopped', step: this.step, reason, metrics });
+  }
+
   private async checkpoint(): Promise<void> {
-    const { step, tokens, loss, skipped, learner, folder } = this;
+    const { step, tokens, loss, skipped, stopped, learner, folder } = this;
     this.announceCheckpoint();
     const { tensors, rest } = learner.state();
-    const state: StoredState = { tokens, loss, skipped, files: [...learner.files], learner: rest };
+    const state: StoredState = { tokens, loss, skipped, stopped, files: [...learner.files], learner: rest };
     const training: TrainingState = { step, model: learner.model, optimizer: tensors, state };
     const { keepLast } = this.options;
     const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast });
@@ -194,9 +212,9 @@ class TrainingRun {
 
   /** An interruption's checkpoint leaves no line, so that the resumed log equals an uninterrupted one. */
   private announceCheckpoint(): void {
-    const { step, totalSteps, options } = this;
+    const { step, options } = this;
     const event: RunEvent = { type: 'checkpoint', step, path: 'checkpoints' };
-    if (step === totalSteps || (options.saveEvery && step % options.saveEvery === 0)) this.record(event);
+    if (!this.isUnderWay() || (options.saveEvery && step % options.saveEvery === 0)) this.record(event);
     else {
       this.folder.makeDurable();
       this.emit(event);

@@ -7,21 +7,34 @@ import { doctor } from './commands/doctor.ts';
 import { evaluate } from './commands/eval.ts';
 import { generate } from './commands/generate.ts';
 import { kata } from './commands/kata.ts';
+import { label } from './commands/label.ts';
+import { ppo } from './commands/ppo.ts';
 import { pretrain } from './commands/pretrain.ts';
+import { quickstartCommand } from './commands/quickstart.ts';
+import { runCommand } from './commands/run.ts';
 import { score } from './commands/score.ts';
 import { sft } from './commands/sft.ts';
 import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 
-export const commands: readonly Command[] = [
+/** What a recipe's stages may be. */
+const stageCommands: readonly Command[] = [
   tokenizerTrain,
   tokenizerEncode,
   kata,
   pretrain,
   sft,
+  ppo,
+  label,
   generate,
   chat,
   score,
   evaluate,
   compare,
   doctor,
+];
+
+export const commands: readonly Command[] = [
+  quickstartCommand(stageCommands),
+  runCommand(stageCommands),
+  ...stageCommands,
 ];

@@ -36,6 +36,9 @@ export function showRun(terminal: Terminal): RunListener {
         terminal.note(`step ${event.step}: ${visible(event.prompt)}`);
         terminal.note(visible(event.completion));
         return;
+      case 'stopped':
+        terminal.warn(`the run ends at step ${event.step}: ${event.reason}`);
+        return;
       case 'warning':
         terminal.warn(event.message);
         return;

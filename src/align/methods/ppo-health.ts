@@ -1,0 +1,132 @@
+// Whether a PPO run is still sound: the hacking monitor, which knows the reference's own answers, and the hard KL
+// budget. It keeps the last weights at which nothing was wrong, where something may go back to them.
+
+import { Random } from '../../engine/random.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { Generator } from '../../language/generation/generate.ts';
+import { type ReferenceNgrams, referenceNgrams } from '../monitor/answer-measures.ts';
+import {
+  type Alarm,
+  createHackingMonitor,
+  type HackingMonitor,
+  type HackingMonitorState,
+  restoreHackingMonitor,
+} from '../monitor/hacking.ts';
+import type { ReferenceAnswer } from '../monitor/signals.ts';
+import type { RunEvent } from '../run/events.ts';
+import { collectRollouts, rolloutSeed } from '../run/rollouts.ts';
+import { byRow, type TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
+import { mean } from './ppo-metrics.ts';
+import type { PpoOptions } from './ppo-options.ts';
+import { type PpoParts, toRewarded } from './ppo-setup.ts';
+
+/** Answers of the reference that the monitor learns from, and the step whose seeds they are drawn by. */
+const referenceAnswers = 192;
+const referenceStep = 2 ** 20 - 1;
+
+/** What is to become of the run. */
+interface Verdict {
+  /** Present: the run ends, for this reason, with the last healthy weights where there are any. */
+  stop?: string;
+  /** β is multiplied by it. */
+  betaFactor: number;
+}
+
+export class Health {
+  readonly ngrams: ReferenceNgrams;
+  alarms = 0;
+  /** By parameter; undefined before the first healthy step, and where nothing can go back. */
+  healthy: Map<string, Float32Array> | undefined;
+  private readonly options: PpoOptions;
+  private readonly policy: Model;
+  private monitor: HackingMonitor;
+
+  private constructor(options: PpoOptions, policy: Model, answers: readonly ReferenceAnswer[]) {
+    this.options = options;
+    this.policy = policy;
+    this.ngrams = referenceNgrams(answers);
+    const { onAlarm: action, klBudget, samples: answersPerPrompt } = options;
+    this.monitor = createHackingMonitor(answers, { action, klBudget, answersPerPrompt });
+  }
+
+  /** Samples the reference: the same answers at every start, so that a resumed run needs none kept. */
+  static async learn(options: PpoOptions, parts: PpoParts, backend: Backend, passes: TokenPasses) {
+    const { policy, reference, tokenizer, prompts, stopIds } = parts;
+    const order = new Random(options.seed, 'rollouts').permutation(prompts.length, referenceStep);
+    const count = Math.ceil(referenceAnswers / options.samples);
+    const chosen = Array.from({ length: count }, (_, i) => prompts[order[i % prompts.length]]);
+    const seeds = chosen.map((_, i) => rolloutSeed(options.seed, referenceStep, i));
+    const generator = Generator.create(backend, policy.config, reference, {
+      batchSize: options.generationBatchSize,
+      tokenizer: tokenizer.tokenizer,
+    });
+    const rollouts = await collectRollouts(generator, chosen, seeds, { ...options, stopIds });
+    await generator.close();
+    const scores = await parts.rewards.score(rollouts.map(toRewarded));
+    const entropies: Float64Array[] = [];
+    const rows = rollouts.map(({ tokens }) => tokens);
+    for (const batch of tokenBatches(rows, parts.windowLength, options.microBatchTokens)) {
+      const { entropy } = await passes.logProbs(batch, reference, options.temperature);
+      entropies.push(...byRow(batch, entropy));
+    }
+    const answers = rollouts.map(({ actions: ids, hasEos }, i): ReferenceAnswer => {
+      return { ids, hasEos, entropy: mean(entropies[i]), score: scores[i] };
+    });
+    return new Health(options, policy, answers);
+  }
+
+  /** Looks at a step's rollouts before anything is learnt from them. */
+  judge(
+    step: number,
+    answers: number,
+    measures: Record<string, number>,
+    record: (event: RunEvent) => void,
+  ): Verdict {
+    const { klBudget } = this.options;
+    const kl = measures['objective/kl'];
+    if (klBudget !== undefined && kl > klBudget) {
+      const stop = `the KL of ${kl.toFixed(2)} nats an answer is beyond the budget of ${klBudget}`;
+      return { stop, betaFactor: 1 };
+    }
+    const { alarm, signals } = this.monitor.observe({ step, answers, measures });
+    if (!signals.some(({ isOutside }) => isOutside)) this.keepWeights();
+    return alarm ? this.answer(step, alarm, record) : { betaFactor: 1 };
+  }
+
+  /** Puts the last healthy weights back, if any were kept. */
+  goBack(policy: Model): void {
+    for (const [name, values] of this.healthy ?? []) policy.parameters.get(name)!.set(values);
+  }
+
+  state(): { monitor: HackingMonitorState; alarms: number } {
+    return { monitor: this.monitor.state(), alarms: this.alarms };
+  }
+
+  restore({ monitor, alarms }: ReturnType<Health['state']>, healthy: Map<string, Float32Array>): void {
+    this.monitor = restoreHackingMonitor(monitor);
+    this.alarms = alarms;
+    if (healthy.size > 0) this.healthy = healthy;
+  }
+
+  private answer(
+    step: number,
+    { message, signals, response }: Alarm,
+    record: (event: RunEvent) => void,
+  ): Verdict {
+    this.alarms += 1;
+    record({ type: 'alarm', step: step + 1, signals, message });
+    if (response.kind === 'raise-beta') return { betaFactor: response.factor };
+    if (response.kind === 'warn') return { betaFactor: 1 };
+    if (response.kind === 'stop') this.healthy = undefined;
+    return { stop: message, betaFactor: 1 };
+  }
+
+  private keepWeights(): void {
+    if (this.options.klBudget === undefined && this.options.onAlarm !== 'rollback') return;
+    this.healthy ??= new Map(
+      [...this.policy.parameters].map(([name, values]) => [name, new Float32Array(values.length)]),
+    );
+    for (const [name, values] of this.policy.parameters) this.healthy.get(name)!.set(values);
+  }
+}

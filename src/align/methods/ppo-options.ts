@@ -1,0 +1,67 @@
+// What PPO may be told, and what it tells at the end.
+
+import type { Device } from '../../engine/runtime/backend.ts';
+import type { AlarmAction } from '../monitor/hacking.ts';
+import type { KlEstimator } from '../objectives/kl.ts';
+import type { OptimizerOptions } from '../run/gradient-learner.ts';
+import type { RunOptions, RunResult } from '../run/training-run.ts';
+import type { RewardSpec } from './rewards.ts';
+
+export interface PpoOptions extends RunOptions, OptimizerOptions {
+  model: string;
+  /** Default: the model as it is at the start. */
+  reference?: string;
+  /** What the critic begins as; default the first reward model, else the policy with a head of zeros. */
+  valueModel?: string;
+  /** Summed with their weights. */
+  reward: RewardSpec[];
+  /** Told in the metrics, never learnt from. */
+  watch: RewardSpec[];
+  data: string[];
+  strict: boolean;
+  seed: number;
+  device: Device;
+  threads: number;
+  /** Passes over the prompts. */
+  epochs: number;
+  /** Prompts a step, and answers to each. */
+  batchSize: number;
+  samples: number;
+  maxTokens: number;
+  temperature: number;
+  generationBatchSize: number;
+  /** Passes over a step's rollouts, in mini-batches of so many answers, each an update. */
+  ppoEpochs: number;
+  miniBatchSize: number;
+  microBatchTokens: number;
+  valueLearningRate: number;
+  /** β at the start. */
+  beta: number;
+  klEstimator: KlEstimator;
+  /** Sequence KL that β is adapted to, nats; absent: β stays. */
+  klTarget?: number;
+  /** Episodes in which β could change by a fifth. */
+  klHorizon: number;
+  /** Hard limit of the sequence KL, nats. */
+  klBudget?: number;
+  gamma: number;
+  lambda: number;
+  clipRange: number;
+  valueClipRange: number;
+  dualClip?: number;
+  missingEos: 'replace' | 'subtract';
+  /** The score in the place of, or the penalty on, that of an answer without an end. */
+  missingEosScore: number;
+  /** Scores are cut to ± this. */
+  rewardClip?: number;
+  whitenAdvantages: boolean;
+  whitenRewards: boolean;
+  onAlarm: AlarmAction;
+}
+
+export interface PpoResult extends RunResult {
+  tokensGenerated: number;
+  /** Through the policy's and the critic's updates, prompts included. */
+  tokensTrained: number;
+  alarms: number;
+}

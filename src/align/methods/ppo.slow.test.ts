@@ -1,0 +1,212 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { loadModel, saveModel } from '../../language/checkpoint/checkpoint.ts';
+import type { RunEvent, StepEvent } from '../run/events.ts';
+import {
+  saveTinyModel,
+  timelessLog,
+  tinyConfig,
+  trainedBytes,
+  trainingDefaults,
+} from '../run/testing/tiny-run.ts';
+import { type PpoOptions, ppo } from './ppo.ts';
+
+let root: string;
+let data: string;
+let runs = 0;
+let events: RunEvent[];
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'heed-ppo-'));
+  await saveTinyModel(join(root, 'policy'), tinyConfig('llama', { initializerRange: 0.2 }));
+  data = join(root, 'prompts.jsonl');
+  const words = ['red', 'blue', 'cat', 'dog', 'sun', 'moon'];
+  writeFileSync(data, words.map((word) => `${JSON.stringify({ prompt: `${word} runs`, word })}\n`).join(''));
+  writeFileSync(
+    join(root, 'rewards.js'),
+    `export const vowels = (answers) => answers.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);
+     export const words = (answers) => answers.map(({ row }) => row.word.length);`,
+  );
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+beforeEach(() => {
+  events = [];
+});
+
+const newRun = () => join(root, `run-${runs++}`);
+const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
+
+/** 6 steps of 8 answers unless told otherwise. @param stopAfter aborts when that step is heard */
+async function train(out: string, options: Partial<PpoOptions> = {}, stopAfter?: number) {
+  const controller = new AbortController();
+  const emit = (event: RunEvent) => {
+    events.push(event);
+    if (event.type === 'step' && event.step === stopAfter) controller.abort();
+  };
+  const defaults: PpoOptions = {
+    ...{ ...trainingDefaults, model: join(root, 'policy'), data: [data], out, epochs: 4 },
+    ...{ reward: [reward('vowels')], watch: [], batchSize: 4, samples: 2, maxTokens: 10, temperature: 1 },
+    ...{ generationBatchSize: 8, ppoEpochs: 2, miniBatchSize: 4, microBatchTokens: 64 },
+    ...{ valueLearningRate: 3e-3, beta: 0.05, klEstimator: 'k1', klHorizon: 100, gamma: 1, lambda: 0.95 },
+    ...{ clipRange: 0.2, valueClipRange: 0.2, missingEos: 'subtract', missingEosScore: 0 },
+    ...{ whitenAdvantages: true, whitenRewards: false, onAlarm: 'warn' },
+  };
+  return ppo({ ...defaults, ...options }, { emit, signal: controller.signal });
+}
+
+const steps = () => events.filter((event): event is StepEvent => event.type === 'step');
+const meanOf = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+const metric = (name: string) => steps().map(({ metrics }) => metrics![name]);
+
+describe('the same run', () => {
+  it.each([1, 2])('gives the same bytes twice with %i threads', async (threads) => {
+    const [a, b] = [newRun(), newRun()];
+    for (const run of [a, b]) await train(run, { threads, klTarget: 1 });
+    expect(trainedBytes(a, 6)).toEqual(trainedBytes(b, 6));
+    expect(timelessLog(a)).toEqual(timelessLog(b));
+  });
+});
+
+describe('a resumed run', () => {
+  it.each([
+    ['at a checkpoint', 2, 2],
+    ['between checkpoints', 3, 2],
+    ['before its first checkpoint', 1, undefined],
+  ])('interrupted %s equals an uninterrupted one', async (_, stopAfter, saveEvery) => {
+    const options: Partial<PpoOptions> = { saveEvery, klTarget: 1, onAlarm: 'rollback' };
+    const [whole, cut] = [newRun(), newRun()];
+    const uninterrupted = await train(whole, options);
+    const first = await train(cut, options, stopAfter);
+    expect([first.outcome, first.steps]).toEqual(['interrupted', stopAfter]);
+    const second = await train(cut, { ...options, resume: true });
+    expect({ ...second, model: '' }).toEqual({ ...uninterrupted, model: '' });
+    expect(trainedBytes(cut, uninterrupted.steps)).toEqual(trainedBytes(whole, uninterrupted.steps));
+    expect(timelessLog(cut)).toEqual(timelessLog(whole));
+  });
+});
+
+describe('the leash', () => {
+  it('begins at a KL of exactly 0 and a ratio of exactly 1', async () => {
+    await train(newRun(), { maxSteps: 1, ppoEpochs: 1, miniBatchSize: 8 });
+    expect(metric('objective/kl')).toEqual([0]);
+    expect(metric('policy/approxkl')).toEqual([0]);
+    expect(metric('val/ratio')[0]).toBeCloseTo(1, 6);
+    expect(metric('generation/log_prob_difference')[0]).toBeLessThan(1e-4);
+  });
+
+  it('lets the policy go further the cheaper a nat is', async () => {
+    const kls: number[] = [];
+    for (const beta of [0, 1]) {
+      events = [];
+      await train(newRun(), { beta, epochs: 30, learningRate: 1e-3 });
+      kls.push(meanOf(metric('objective/kl').slice(-8)));
+    }
+    expect(kls[0]).toBeGreaterThan(4 * Math.abs(kls[1]));
+  });
+
+  it('ends the run beyond the budget, with weights that were within it', async () => {
+    const out = newRun();
+    const result = await train(out, { beta: 0, epochs: 60, learningRate: 1e-3, klBudget: 0.5 });
+    expect(result.stopped).toMatch(/beyond the budget of 0.5/);
+    expect(result.outcome).toBe('done');
+    events = [];
+    // As the reference is the policy at its start, the first step's KL is that of the saved weights.
+    const options = {
+      model: join(out, 'model'),
+      reference: join(root, 'policy'),
+      maxSteps: 1,
+      batchSize: 32,
+    };
+    await train(newRun(), options);
+    expect(metric('objective/kl')[0]).toBeLessThan(0.8);
+    expect(metric('objective/kl')[0]).toBeGreaterThan(0);
+  });
+
+  it('holds the KL near its target when beta adapts', async () => {
+    const schedule = 'constant';
+    await train(newRun(), {
+      beta: 0.1,
+      klTarget: 0.5,
+      klHorizon: 8,
+      epochs: 60,
+      learningRate: 1e-3,
+      schedule,
+    });
+    const held = meanOf(metric('objective/kl').slice(-20));
+    expect(held).toBeGreaterThan(0.15);
+    expect(held).toBeLessThan(1.5);
+    expect(new Set(metric('beta')).size).toBeGreaterThan(10);
+  });
+});
+
+describe('the reward', () => {
+  it('rises', async () => {
+    await train(newRun(), { beta: 0, epochs: 30, learningRate: 3e-3 });
+    const scores = metric('objective/scores');
+    expect(meanOf(scores.slice(-8))).toBeGreaterThan(1.3 * meanOf(scores.slice(0, 8)));
+  });
+
+  it('may be a sum of functions that see the prompt’s row, and others may be watched', async () => {
+    const sum = [
+      { ...reward('words'), weight: 2 },
+      { ...reward('words'), weight: -1 },
+    ];
+    await train(newRun(), { reward: sum, watch: [reward('words')], maxSteps: 1 });
+    expect(metric('objective/scores')).toEqual(metric('watch/words'));
+  });
+
+  it('of an answer without an end is what the rule says', async () => {
+    await train(newRun(), { maxSteps: 1, maxTokens: 1, missingEos: 'replace', missingEosScore: -7 });
+    const ended = metric('val/num_eos_tokens')[0];
+    expect(ended).toBeLessThan(8);
+    expect(metric('eos_rate')).toEqual([ended / 8]);
+    expect(metric('objective/scores')[0]).toBeLessThanOrEqual((-7 * (8 - ended)) / 8);
+  });
+});
+
+describe('the critic', () => {
+  it('begins as a reward model, on the scale on which rewards are paid', async () => {
+    const policy = await loadModel(join(root, 'policy'));
+    const parameters = new Map(policy.parameters);
+    parameters.set('score.weight', new Float32Array(32).fill(0));
+    parameters.set('score.bias', Float32Array.of(5));
+    const statistics = { mean: 3, deviation: 4 };
+    await saveModel(join(root, 'reward'), {
+      ...policy,
+      kind: 'reward',
+      parameters,
+      rewardStatistics: statistics,
+    });
+    await train(newRun(), {
+      reward: [{ model: join(root, 'reward') }],
+      maxSteps: 1,
+      beta: 0,
+      learningRate: 1e-9,
+    });
+    // It expects (5 − 3)/4 and gets just that.
+    expect(metric('objective/scores')).toEqual([0.5]);
+    expect(metric('loss/value')[0]).toBeLessThan(1e-3);
+  });
+});
+
+describe('mistakes', () => {
+  it.each([
+    ['prompts that leave no room', { maxTokens: 64 }, /--max-tokens.*the context 64/],
+    ['a reward that is not there', { reward: [{ module: 'x.js', name: 'y' }] }, /x\.js/],
+  ])('are told: %s', async (_, options, message) => {
+    await expect(train(newRun(), options as Partial<PpoOptions>)).rejects.toThrow(message);
+  });
+});
+
+describe('its files', () => {
+  it('are a policy with its lineage, and samples', async () => {
+    const out = newRun();
+    await train(out, { maxSteps: 2 });
+    const model = await loadModel(join(out, 'model'), { expectKind: ['policy'] });
+    expect(model.lineage?.parents[0].name).toBe(join(root, 'policy'));
+    const samples = readFileSync(join(out, 'samples.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(samples.map((line) => JSON.parse(line).step)).toEqual([1, 2]);
+  });
+});

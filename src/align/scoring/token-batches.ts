@@ -1,0 +1,157 @@
+// What models say of every trained token of packed sequences. The batches are laid out once and passed through policy,
+// reference and critic alike, before training and in it: the same shapes, so the same bits.
+
+import { input } from '../../engine/graph/build.ts';
+import type { Backend, Feeds, Program, TensorData } from '../../engine/runtime/backend.ts';
+import type { ModelConfig } from '../../language/model/config.ts';
+import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
+import {
+  judgeTargets,
+  type TargetStatistics,
+  windowInputs,
+  windowStates,
+} from '../../language/model/full-pass.ts';
+import { scalarHead, scalarHeadInputs } from '../../language/model/scalar-head.ts';
+import { type PackedSequences, packSequences, padded, roundUp, targetsOf } from '../data/packed-sequences.ts';
+import type { TokenRow } from '../data/token-row.ts';
+
+export interface TokenBatch {
+  rows: readonly TokenRow[];
+  packed: PackedSequences;
+  /** Trained tokens, and the number that their arrays are filled up to (M). */
+  count: number;
+  size: number;
+  /** Batches of one key have the same shapes. */
+  key: string;
+  /** tokens, positions, segments [windows, length]; sources, targets [M] */
+  feeds: Record<'tokens' | 'positions' | 'segments' | 'sources' | 'targets', Int32Array>;
+}
+
+/** Rows in order, each batch as many as `batchTokens` positions hold (one at least). */
+export function tokenBatches(rows: readonly TokenRow[], length: number, batchTokens: number): TokenBatch[] {
+  const most = Math.max(1, Math.floor(batchTokens / length)) * length;
+  const batches: TokenBatch[] = [];
+  let own: TokenRow[] = [];
+  let packed: PackedSequences | undefined;
+  for (const row of rows) {
+    const larger = packSequences([...own, row], length);
+    if (packed && larger.windows * length > most) {
+      batches.push(tokenBatch(own, length));
+      own = [];
+    }
+    own.push(row);
+    packed = packSequences(own, length);
+  }
+  if (own.length > 0) batches.push(tokenBatch(own, length));
+  return batches;
+}
+
+function tokenBatch(rows: readonly TokenRow[], length: number): TokenBatch {
+  const packed = packSequences(rows, length);
+  const { sources, targets } = targetsOf(rows, packed.starts);
+  const size = roundUp(sources.length, length);
+  return {
+    rows,
+    packed,
+    count: sources.length,
+    size,
+    key: `${packed.windows}×${length}, ${size} targets`,
+    feeds: { ...packed.feeds, sources: padded(sources, size), targets: padded(targets, size) },
+  };
+}
+
+/** Values of the batch's trained tokens, cut up by row. */
+export function byRow({ rows }: TokenBatch, values: ArrayLike<number>): Float64Array[] {
+  let start = 0;
+  return rows.map(({ isTrained }) => {
+    const count = isTrained.reduce((sum, counts, i) => sum + (i > 0 && counts ? 1 : 0), 0);
+    start += count;
+    return Float64Array.from({ length: count }, (_, i) => values[start - count + i]);
+  });
+}
+
+/** The reverse of `byRow`, zeros up to M. */
+export function joinRows({ size }: TokenBatch, rows: readonly ArrayLike<number>[]): Float32Array {
+  const joined = new Float32Array(size);
+  let start = 0;
+  for (const row of rows) {
+    joined.set(Array.from(row), start);
+    start += row.length;
+  }
+  return joined;
+}
+
+/** What the policy says of each trained token, every tensor [M]. */
+export function tokenStatistics(
+  config: ModelConfig,
+  parameters: Parameters,
+  { packed, size }: TokenBatch,
+  temperature: number,
+): TargetStatistics {
+  const hidden = windowStates(config, parameters, windowInputs(packed));
+  const places = { sources: input('sources', [size], 'int'), targets: input('targets', [size], 'int') };
+  return judgeTargets(config, parameters, hidden, places, temperature);
+}
+
+/** What the critic expects before each trained token, [M]. */
+export function tokenValues(config: ModelConfig, parameters: Parameters, { packed, size }: TokenBatch) {
+  const hidden = windowStates(config, parameters, windowInputs(packed));
+  return scalarHead(parameters, hidden, input('sources', [size], 'int'));
+}
+
+/** Passes without gradients, compiled once a shape. */
+export class TokenPasses {
+  private readonly backend: Backend;
+  private readonly config: ModelConfig;
+  private readonly programs = new Map<string, Program>();
+
+  constructor(backend: Backend, config: ModelConfig) {
+    this.backend = backend;
+    this.config = config;
+  }
+
+  /** nats, [M] each */
+  async logProbs(
+    batch: TokenBatch,
+    parameters: ReadonlyMap<string, Float32Array>,
+    temperature: number,
+  ): Promise<{ logProbs: TensorData; entropy: TensorData }> {
+    const program = await this.program(`log-probabilities, ${batch.key}`, () => {
+      const { logProbs, entropy } = tokenStatistics(
+        this.config,
+        parameterInputs(this.config),
+        batch,
+        temperature,
+      );
+      return { logProbs, entropy };
+    });
+    const { logProbs, entropy } = await program.run(feedsOf(batch, parameters));
+    return { logProbs, entropy };
+  }
+
+  /** [M] */
+  async values(batch: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Promise<TensorData> {
+    const program = await this.program(`values, ${batch.key}`, () => {
+      const own = scalarHeadInputs(this.config, { hasBias: parameters.has('score.bias') });
+      return { values: tokenValues(this.config, own, batch) };
+    });
+    return (await program.run(feedsOf(batch, parameters))).values;
+  }
+
+  async release(): Promise<void> {
+    for (const program of this.programs.values()) await program.release();
+    this.programs.clear();
+  }
+
+  private async program(key: string, graph: () => Parameters): Promise<Program> {
+    const known = this.programs.get(key);
+    if (known) return known;
+    const program = await this.backend.compile(graph());
+    this.programs.set(key, program);
+    return program;
+  }
+}
+
+function feedsOf({ feeds }: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Feeds {
+  return { ...Object.fromEntries(parameters), ...feeds };
+}
