@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainTokenizer } from '../../language/text/train.ts';
 import { fingerprintFile, requireSameData } from './fingerprint.ts';
-import { loadInstructionRows, loadPreferenceRows } from './load.ts';
+import { loadInstructionRows, loadPreferenceRows, loadRankingRows } from './load.ts';
 import { packRows } from './packing.ts';
 import type { RowFault } from './read.ts';
 
@@ -136,6 +136,41 @@ describe('loadPreferenceRows', () => {
     const { rows, report } = await loadPreferenceRows([path], tokenizer, options);
     expect(rows).toHaveLength(3);
     expect(report.notices).toEqual({ duplicate: 1, contradiction: 1 });
+    expect(report.dropped).toEqual({ 'chosen-equals-rejected': 1 });
+  });
+
+  it('keeps the strength of those that have one, and sets rankings aside', async () => {
+    const path = file(
+      'strong.jsonl',
+      { prompt: 'p', chosen: 'a', rejected: 'b', strength: 3 },
+      { prompt: 'p', chosen: 'c', rejected: 'd' },
+      { prompt: 'p', ranked: ['a', 'b'] },
+    );
+    const faults: string[] = [];
+    const onFault = ({ reason }: RowFault) => faults.push(reason);
+    const { rows } = await loadPreferenceRows([path], tokenizer, { ...options, onFault });
+    expect(rows.map(({ strength }) => strength)).toEqual([3, undefined]);
+    expect(faults).toEqual(['expected a preference (prompt, chosen, rejected), got a ranking row']);
+  });
+});
+
+describe('loadRankingRows', () => {
+  it('reads rankings, and preferences as rankings of two', async () => {
+    const path = file(
+      'ranked.jsonl',
+      { prompt: 'p', ranked: ['a', 'bb', 'ccc'] },
+      { prompt: 'p', chosen: 'dd', rejected: 'e' },
+      { prompt: 'p', ranked: ['a', 'bb', 'ccc'] },
+      { prompt: 'p', ranked: ['a', 'a'] },
+    );
+    const { rows, report } = await loadRankingRows([path], tokenizer, options);
+    // Prompt, letters, EOS.
+    expect(rows.map(({ answers }) => answers.map(({ ids }) => ids.length))).toEqual([
+      [3, 4, 5],
+      [4, 3],
+      [3, 4, 5],
+    ]);
+    expect(report).toMatchObject({ rows: 4, kept: 3, notices: { duplicate: 1 }, tokens: 31 });
     expect(report.dropped).toEqual({ 'chosen-equals-rejected': 1 });
   });
 });

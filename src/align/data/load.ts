@@ -6,10 +6,21 @@ import { UserError } from '../../engine/errors.ts';
 import { type Fingerprint, startFingerprint } from './fingerprint.ts';
 import { type PromptTokenizer, requireEndToken } from './prompt-tokenizer.ts';
 import { excerpt, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
-import { type DataRecord, type InstructionRecord, type PreferenceRecord, recognise } from './records.ts';
+import {
+  type DataRecord,
+  type InstructionRecord,
+  type PreferenceRecord,
+  type RankingRecord,
+  recognise,
+} from './records.ts';
 import { type DataReport, DataTally } from './report.ts';
 import { type Dropped, isDropped, type RowSource, type TokenRow } from './token-row.ts';
-import { type TokenizeOptions, tokenizeInstruction, tokenizePreference } from './tokenize.ts';
+import {
+  type TokenizeOptions,
+  tokenizeInstruction,
+  tokenizePreference,
+  tokenizeRanking,
+} from './tokenize.ts';
 
 export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
   /** Stop at the first row that cannot be read. */
@@ -24,6 +35,13 @@ export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
 export interface PreferenceRow {
   chosen: TokenRow;
   rejected: TokenRow;
+  /** By how much it was preferred, where the row says so. */
+  strength?: number;
+}
+
+/** Answers to one prompt, the best first. */
+export interface RankingRow {
+  answers: TokenRow[];
 }
 
 const ROWS_PER_PROGRESS = 1000;
@@ -66,7 +84,7 @@ export async function loadPreferenceRows(
   return loadRows(files, options, tally, {
     accepts: isPreference,
     expected: 'a preference (prompt, chosen, rejected)',
-    take: (record, source) => tokenizePreference(record, tokenizer, settings, source),
+    take: (record, source) => takePreference(record, tokenizer, settings, source),
     sequences: ({ chosen, rejected }) => [chosen, rejected],
     onKept({ chosen, rejected }) {
       const [better, worse] = [digest(chosen), digest(rejected)];
@@ -74,6 +92,51 @@ export async function loadPreferenceRows(
       if (isRepeated(`${better} ${worse}`, seen)) tally.addNotice('duplicate');
     },
   });
+}
+
+/** Rankings of all files, in order, a preference being one of two answers; errors as loadInstructionRows. */
+export async function loadRankingRows(
+  files: readonly string[],
+  tokenizer: PromptTokenizer,
+  options: LoadOptions,
+): Promise<{ rows: RankingRow[]; report: DataReport }> {
+  requireEndToken(tokenizer);
+  const tally = new DataTally();
+  const seen = new Set<string>();
+  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
+  return loadRows(files, options, tally, {
+    accepts: isComparison,
+    expected: 'a ranking (prompt, ranked) or a preference (prompt, chosen, rejected)',
+    take: (record, source) => takeRanking(record, tokenizer, settings, source),
+    sequences: ({ answers }) => answers,
+    onKept({ answers }) {
+      if (isRepeated(answers.map(digest).join(' '), seen)) tally.addNotice('duplicate');
+    },
+  });
+}
+
+function takePreference(
+  record: PreferenceRecord,
+  tokenizer: PromptTokenizer,
+  settings: TokenizeOptions,
+  source: RowSource,
+): PreferenceRow | Dropped {
+  const pair = tokenizePreference(record, tokenizer, settings, source);
+  return isDropped(pair) || record.strength === undefined ? pair : { ...pair, strength: record.strength };
+}
+
+function takeRanking(
+  record: PreferenceRecord | RankingRecord,
+  tokenizer: PromptTokenizer,
+  settings: TokenizeOptions,
+  source: RowSource,
+): RankingRow | Dropped {
+  if (record.kind === 'ranking' || record.kind === 'ranking-tokens') {
+    const answers = tokenizeRanking(record, tokenizer, settings, source);
+    return isDropped(answers) ? answers : { answers };
+  }
+  const pair = tokenizePreference(record, tokenizer, settings, source);
+  return isDropped(pair) ? pair : { answers: [pair.chosen, pair.rejected] };
 }
 
 interface RowKind<Accepted extends DataRecord, Row extends object> {
@@ -165,6 +228,10 @@ function isInstruction(record: DataRecord): record is InstructionRecord {
 
 function isPreference(record: DataRecord): record is PreferenceRecord {
   return record.kind === 'preference' || record.kind === 'preference-tokens';
+}
+
+function isComparison(record: DataRecord): record is PreferenceRecord | RankingRecord {
+  return isPreference(record) || record.kind === 'ranking' || record.kind === 'ranking-tokens';
 }
 
 function digest(row: TokenRow): string {

@@ -66,8 +66,7 @@ export async function* readPrompts(
     const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
     if (typeof prompt !== 'string' && !problem) {
       yield { ...prompt, source: { file, line }, row: value as Record<string, unknown> };
-    }
-    else
+    } else
       setAside({ file, line, offset, reason: problem ?? '', raw: excerpt(JSON.stringify(value)) }, options);
   }
 }
@@ -88,9 +87,11 @@ function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptio
   switch (record.kind) {
     case 'tokens':
     case 'preference-tokens':
+    case 'ranking-tokens':
       return { ids: record.promptIds };
     case 'completion':
     case 'preference':
+    case 'ranking':
       return { ids: tokenizePlainPrompt(record.prompt, template, tokenizer()), text: record.prompt };
     case 'alpaca': {
       if (record.instruction.trim() === '') return 'the instruction is empty';

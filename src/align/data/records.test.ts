@@ -68,6 +68,22 @@ describe('recognise', () => {
       { kind: 'preference-tokens', promptIds: [1], chosenIds: [2], rejectedIds: [3] },
     ],
     [
+      { prompt: 'p', chosen: 'c', rejected: 'r', strength: 2 },
+      { kind: 'preference', prompt: 'p', chosen: 'c', rejected: 'r', strength: 2 },
+    ],
+    [
+      { prompt_ids: [1], chosen_ids: [2], rejected_ids: [3], prompt: 'p', strength: null },
+      { kind: 'preference-tokens', promptIds: [1], chosenIds: [2], rejectedIds: [3] },
+    ],
+    [
+      { prompt: 'p', ranked: ['a', 'b', 'c'] },
+      { kind: 'ranking', prompt: 'p', ranked: ['a', 'b', 'c'] },
+    ],
+    [
+      { prompt: 'p', ranked: ['a', 'b'], prompt_ids: [1], ranked_ids: [[2], [3, 4]] },
+      { kind: 'ranking-tokens', promptIds: [1], rankedIds: [[2], [3, 4]] },
+    ],
+    [
       { text: 't', meta: {} },
       { kind: 'text', text: 't' },
     ],
@@ -99,6 +115,12 @@ describe('recognise', () => {
       { conversations: [{ from: '__proto__', value: '' }] },
       'conversations[0].from: expected system, human, user, gpt, chatgpt, assistant, got "__proto__"',
     ],
+    [
+      { prompt: 'p', chosen: 'c', rejected: 'r', strength: 'high' },
+      'strength: expected a number, got "high"',
+    ],
+    [{ prompt: 'p', ranked: ['a', 7] }, 'ranked[1]: expected a string, got 7'],
+    [{ prompt_ids: [1], ranked_ids: [[2], [-3]] }, 'ranked_ids[1][0]: expected a token id, got -3'],
     [{ messages: 'hello' }, 'messages: expected a list, got "hello"'],
   ])('says what is wrong with %j', (row, reason) => {
     expect(recognise(row)).toEqual({ kind: 'unrecognised', reason });

@@ -14,9 +14,16 @@ export type InstructionRecord =
   | { kind: 'messages'; messages: Message[] }
   | { kind: 'tokens'; promptIds: number[]; completionIds: number[] };
 
-export type PreferenceRecord =
+/** `strength`: by how much the chosen answer was preferred, on whatever scale the labels have. */
+export type PreferenceRecord = { strength?: number } & (
   | { kind: 'preference'; prompt: string; chosen: string; rejected: string }
-  | { kind: 'preference-tokens'; promptIds: number[]; chosenIds: number[]; rejectedIds: number[] };
+  | { kind: 'preference-tokens'; promptIds: number[]; chosenIds: number[]; rejectedIds: number[] }
+);
+
+/** Answers to one prompt, the best first. */
+export type RankingRecord =
+  | { kind: 'ranking'; prompt: string; ranked: string[] }
+  | { kind: 'ranking-tokens'; promptIds: number[]; rankedIds: number[][] };
 
 /** A row for pretraining: nothing but text. */
 export interface TextRecord {
@@ -24,7 +31,7 @@ export interface TextRecord {
   text: string;
 }
 
-export type DataRecord = InstructionRecord | PreferenceRecord | TextRecord;
+export type DataRecord = InstructionRecord | PreferenceRecord | RankingRecord | TextRecord;
 
 /** A row that is JSON but no record; `reason` is for the quarantine file. */
 export interface Unrecognised {
@@ -43,6 +50,15 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
       promptIds: row.ids('prompt_ids'),
       chosenIds: row.ids('chosen_ids'),
       rejectedIds: row.ids('rejected_ids'),
+      ...row.strength(),
+    }),
+  },
+  {
+    keys: ['prompt_ids', 'ranked_ids'],
+    read: (row) => ({
+      kind: 'ranking-tokens',
+      promptIds: row.ids('prompt_ids'),
+      rankedIds: row.idLists('ranked_ids'),
     }),
   },
   {
@@ -60,7 +76,12 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
       prompt: row.string('prompt'),
       chosen: row.string('chosen'),
       rejected: row.string('rejected'),
+      ...row.strength(),
     }),
+  },
+  {
+    keys: ['prompt', 'ranked'],
+    read: (row) => ({ kind: 'ranking', prompt: row.string('prompt'), ranked: row.strings('ranked') }),
   },
   {
     keys: ['instruction', 'output'],
@@ -86,7 +107,8 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
 /**
  * Recognises a row: Alpaca (`instruction`, `input`, `output`), `prompt`/`completion`, `messages`, ShareGPT
  * (`conversations`), token ids (`prompt_ids`/`completion_ids`), preferences (`prompt`, `chosen`, `rejected`, or
- * their `_ids`), `text`. Further keys are left alone.
+ * their `_ids`, and maybe `strength`), rankings (`prompt`, `ranked`, or their `_ids`), `text`. Further keys are left
+ * alone.
  */
 export function recognise(value: unknown): DataRecord | Unrecognised {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -138,14 +160,23 @@ class Row {
   }
 
   ids(key: string): number[] {
-    const ids = asArray(this.fields[key], key);
-    const wrong = ids.findIndex(
-      (id) => !Number.isInteger(id) || (id as number) < 0 || (id as number) > 2 ** 31 - 1,
-    );
-    if (wrong >= 0) {
-      throw new FieldFault(`${key}[${wrong}]: expected a token id, got ${describe(ids[wrong])}`);
-    }
-    return ids as number[];
+    return asIds(this.fields[key], key);
+  }
+
+  idLists(key: string): number[][] {
+    return asArray(this.fields[key], key).map((ids, i) => asIds(ids, `${key}[${i}]`));
+  }
+
+  strings(key: string): string[] {
+    return asArray(this.fields[key], key).map((text, i) => asString(text, `${key}[${i}]`));
+  }
+
+  /** Absent and null are the same. */
+  strength(): { strength?: number } {
+    const value = Object.hasOwn(this.fields, 'strength') ? this.fields.strength : undefined;
+    if (value === undefined || value === null) return {};
+    if (typeof value === 'number') return { strength: value };
+    throw new FieldFault(`strength: expected a number, got ${describe(value)}`);
   }
 
   messages(key: string): Message[] {
@@ -199,6 +230,15 @@ function readContent(content: unknown, where: string): string {
 function asString(value: unknown, where: string): string {
   if (typeof value === 'string') return value;
   throw new FieldFault(`${where}: expected a string, got ${describe(value)}`);
+}
+
+function asIds(value: unknown, where: string): number[] {
+  const ids = asArray(value, where);
+  const wrong = ids.findIndex(
+    (id) => !Number.isInteger(id) || (id as number) < 0 || (id as number) > 2 ** 31 - 1,
+  );
+  if (wrong < 0) return ids as number[];
+  throw new FieldFault(`${where}[${wrong}]: expected a token id, got ${describe(ids[wrong])}`);
 }
 
 function asArray(value: unknown, where: string): unknown[] {

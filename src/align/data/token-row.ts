@@ -22,7 +22,8 @@ export const dropReasons = {
   'unknown-token-id': "a token id is beyond the model's vocabulary",
   'template-refused': 'the chat template refuses the conversation',
   'template-mismatch': 'training would see another text than generation does',
-  'chosen-equals-rejected': 'chosen and rejected are the same',
+  'chosen-equals-rejected': 'chosen and rejected, or two ranked answers, are the same',
+  'too-few-answers': 'fewer than two answers are ranked',
 } as const;
 export type DropReason = keyof typeof dropReasons;
 

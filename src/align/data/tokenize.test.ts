@@ -9,6 +9,7 @@ import {
   tokenizeChatPrompt,
   tokenizeInstruction,
   tokenizePreference,
+  tokenizeRanking,
   tokenizeRecordPrompt,
 } from './tokenize.ts';
 
@@ -303,5 +304,41 @@ describe('preferences', () => {
       options,
     );
     expect(same).toEqual({ dropped: 'chosen-equals-rejected' });
+  });
+
+  it('leave an answer that was cut off without the EOS that was never sampled', () => {
+    const record = {
+      kind: 'preference-tokens',
+      promptIds: [1],
+      chosenIds: [2, 3],
+      rejectedIds: [4],
+    } as const;
+    const record = { kind: 'preference-tokens', promptIds, chosenIds, rejectedIds } as const;
+    const pair = tokenizePreference(record, tokenizer, options);
+    if (isDropped(pair)) throw new Error(pair.dropped);
+    expect([[...pair.chosen.ids], [...pair.rejected.ids]]).toEqual([
+      [1, 2, 3],
+      [1, 4],
+    ]);
+  });
+});
+
+describe('rankings', () => {
+  it('put every answer after one prompt, best first', () => {
+    const ranked = [' world', ' hello', ' well'];
+    const rows = tokenizeRanking({ kind: 'ranking', prompt: 'Q:', ranked }, tokenizer, options);
+    if (isDropped(rows)) throw new Error(rows.dropped);
+    expect(rows.map((row) => describeRow(row, tokenizer).map(({ text }) => text))).toEqual(
+      ranked.map((answer) => ['Q:', `${answer}</s>`]),
+    );
+  });
+
+  it.each([
+    [[[2]], 'too-few-answers'],
+    [[[2], [3], [2]], 'chosen-equals-rejected'],
+    [[[2], []], 'empty-completion'],
+  ])('with the answers %j are dropped: %s', (rankedIds, dropped) => {
+    const record = { kind: 'ranking-tokens', promptIds: [1], rankedIds } as const;
+    expect(tokenizeRanking(record, tokenizer, options)).toEqual({ dropped });
   });
 });

@@ -12,7 +12,7 @@ import {
   tokenizePrompt,
   tokenName,
 } from './prompt-tokenizer.ts';
-import type { InstructionRecord, Message, PreferenceRecord } from './records.ts';
+import type { InstructionRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
 import { type ChatTemplate, chatTemplateOf, renderAlpacaPrompt } from './template.ts';
 import {
   type Dropped,
@@ -54,21 +54,54 @@ export function tokenizeInstruction(
   return fitTokens(tokens, tokenizer, options, source);
 }
 
-/** Both answers of a preference, each after the same prompt; dropped when either is, or when they are the same. */
+/**
+ * Both answers of a preference, each after the same prompt; dropped when either is, or when they are the same. Ids are
+ * taken as they were sampled: one that was cut off has no EOS.
+ */
 export function tokenizePreference(
   record: PreferenceRecord,
   tokenizer: PromptTokenizer,
   options: TokenizeOptions,
   source: RowSource = { file: '', line: 0 },
 ): { chosen: TokenRow; rejected: TokenRow } | Dropped {
-  const [first, second] = answersOf(record);
-  const chosen = tokenizeInstruction(first, tokenizer, options, source);
-  if (isDropped(chosen)) return chosen;
-  const rejected = tokenizeInstruction(second, tokenizer, options, source);
-  if (isDropped(rejected)) return rejected;
-  const isSame =
-    chosen.ids.length === rejected.ids.length && chosen.ids.every((id, i) => id === rejected.ids[i]);
-  return isSame ? { dropped: 'chosen-equals-rejected' } : { chosen, rejected };
+  const answers = tokenizeAnswers(answersOf(record), tokenizer, options, source);
+  if (isDropped(answers)) return answers;
+  const [chosen, rejected] = answers;
+  return haveSameIds(chosen, rejected) ? { dropped: 'chosen-equals-rejected' } : { chosen, rejected };
+}
+
+/** The answers of a ranking, best first, as those of a preference; dropped when two of them are the same. */
+export function tokenizeRanking(
+  record: RankingRecord,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+  source: RowSource = { file: '', line: 0 },
+): TokenRow[] | Dropped {
+  const answers = tokenizeAnswers(rankedAnswersOf(record), tokenizer, options, source);
+  if (isDropped(answers)) return answers;
+  if (answers.length < 2) return { dropped: 'too-few-answers' };
+  const isRepeated = answers.some((row, i) => answers.slice(0, i).some((other) => haveSameIds(row, other)));
+  return isRepeated ? { dropped: 'chosen-equals-rejected' } : answers;
+}
+
+function tokenizeAnswers(
+  records: readonly InstructionRecord[],
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+  source: RowSource,
+): TokenRow[] | Dropped {
+  const rows: TokenRow[] = [];
+  for (const record of records) {
+    const ending = record.kind === 'tokens' ? 'as-given' : options.ending;
+    const row = tokenizeInstruction(record, tokenizer, { ...options, ending }, source);
+    if (isDropped(row)) return row;
+    rows.push(row);
+  }
+  return rows;
+}
+
+function haveSameIds(a: TokenRow, b: TokenRow): boolean {
+  return a.ids.length === b.ids.length && a.ids.every((id, i) => id === b.ids[i]);
 }
 
 /** The ids that generation is given for a record's (or a conversation's next) completion. */
@@ -103,6 +136,15 @@ export function tokenizeChatPrompt(
 function untilLastAnswer(messages: readonly Message[]): readonly Message[] {
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   return last < 0 ? messages : messages.slice(0, last);
+}
+
+function rankedAnswersOf(record: RankingRecord): InstructionRecord[] {
+  if (record.kind === 'ranking') {
+    const { prompt, ranked } = record;
+    return ranked.map((completion) => ({ kind: 'completion', prompt, completion }));
+  }
+  const { promptIds, rankedIds } = record;
+  return rankedIds.map((completionIds) => ({ kind: 'tokens', promptIds, completionIds }));
 }
 
 function answersOf(record: PreferenceRecord): [InstructionRecord, InstructionRecord] {

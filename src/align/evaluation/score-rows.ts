@@ -64,6 +64,9 @@ async function sequencesOf(
       if (typeof chosen === 'string') return chosen;
       return typeof rejected === 'string' ? rejected : { kind: 'preference', chosen, rejected };
     }
+    case 'ranking':
+    case 'ranking-tokens':
+      return 'a ranking is scored as its preferences: prompt, chosen and rejected';
     case 'text':
       return piecesOfText(record.text, source, options);
     default:
@@ -71,7 +74,10 @@ async function sequencesOf(
   }
 }
 
-type StringRecord = Exclude<DataRecord, { kind: 'tokens' | 'preference-tokens' | 'text' }>;
+type StringRecord = Exclude<
+  DataRecord,
+  { kind: 'tokens' | 'preference-tokens' | 'ranking' | 'ranking-tokens' | 'text' }
+>;
 
 async function sequencesOfStrings(
   record: StringRecord,
