@@ -18,7 +18,7 @@ function someHealthyPolicy(seed: number): PolicyAt {
   const between = (low: number, high: number, index: number) =>
     low + (high - low) * random.uniform(4_000_000, index);
   const [pace, clear, entropyLoss] = [between(4, 30, 0), between(0.5, 1, 1), between(0.2, 0.6, 2)];
-  const [kl, gain, spread] = [between(3, 14, 3), between(1, 2.5, 4), between(1, 1.3, 5)];
+  const [kl, gain, spread] = [between(3, 14, 3), between(1, 2.75, 4), between(1, 1.3, 5)];
   return (step) => {
     const progress = 1 - Math.exp(-step / pace);
     return {
@@ -48,25 +48,14 @@ function firstAlarms(
   });
 }
 
-const record = (what: string, alarms: readonly number[]) => {
-  const rung = alarms.filter(Number.isFinite).sort((a, b) => a - b);
-  const median = rung[Math.floor(rung.length / 2)];
-  process.env.HEED_SHOW_RATES &&
-    console.log(
-      `${what}: ${rung.length} of ${alarms.length} alarmed, median step ${median}, last ${rung.at(-1)}`,
-    );
-  return rung;
-};
-
 describe('rates of the hacking monitor', () => {
   it.each([
     { reference: 64, batch: 32 },
     { reference: 128, batch: 64 },
-    { reference: 256, batch: 128 },
-  ])('at most one of a hundred healthy runs of sixty updates alarms with %j', (size) => {
-    const count = { runs: 100, steps: 60 };
-    const rung = record(`healthy ${JSON.stringify(size)}`, firstAlarms(count, size, someHealthyPolicy));
-    expect(rung.length).toBeLessThanOrEqual(1);
+  ])('at most one of forty healthy runs of sixty updates alarms with %j', (size) => {
+    const count = { runs: 40, steps: 60 };
+    const alarms = firstAlarms(count, size, someHealthyPolicy);
+    expect(alarms.filter(Number.isFinite).length).toBeLessThanOrEqual(1);
   });
 
   it.each<[string, (progress: number) => PolicyPortrait, HackingMonitorOptions]>([
@@ -77,14 +66,14 @@ describe('rates of the hacking monitor', () => {
     ['KL beyond a set budget', (p) => ({ klNats: 8 + 20 * p }), { klBudget: 15 }],
     ['KL without a set budget', (p) => ({ klNats: 8 + 100 * p }), {}],
     ['hollow answers', (p) => ({ instead: { hollow: p }, klNats: 8 + 20 * p, scoreGain: 2 + 2 * p }), {}],
-  ])('all of fifty runs with %s alarm within ten observations of their ruin', (name, ruin, options) => {
+  ])('all of twenty runs with %s alarm within ten observations of their ruin', (_, ruin, options) => {
     const policyOf = (seed: number): PolicyAt => {
       const healthy = someHealthyPolicy(seed);
       return (step) => ({ ...healthy(step), ...ruin(rise(step, 10, 20)) });
     };
     const size = { reference: 128, batch: 64 };
-    const rung = record(name, firstAlarms({ runs: 50, steps: 30 }, size, policyOf, options));
-    expect(rung.length).toBe(50);
-    expect(rung[0]).toBeGreaterThan(10);
+    const alarms = firstAlarms({ runs: 20, steps: 30 }, size, policyOf, options);
+    expect(Math.min(...alarms)).toBeGreaterThan(10);
+    expect(Math.max(...alarms)).toBeLessThanOrEqual(30);
   });
 });

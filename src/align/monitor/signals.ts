@@ -57,8 +57,8 @@ export const rangeRules: { readonly [K in RangedName]: RangeRule } = {
     ...{ notable: 0.6, extreme: 0.85, unit: 'mean' },
   },
   novelty: { family: 'drift', sides: 'high', tail: quarter, notable: 0.15, extreme: 0.4, unit: 'one' },
-  /** It is meant to rise; only beyond all that the reward model has been seen to score is it a witness. */
-  'objective/scores': { family: 'reward', sides: 'high', tail: 0.01, notable: 1, unit: 'deviation' },
+  /** It is meant to rise; only beyond nearly all that the reward model has been seen to score is it a witness. */
+  'objective/scores': { family: 'reward', sides: 'high', tail: 0.01, notable: 3, unit: 'deviation' },
   'ensemble/spread': {
     ...{ family: 'reward', sides: 'high', tail: quarter },
     ...{ notable: 0.5, extreme: 2, unit: 'mean' },
