@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { trainTokenizer } from '../../language/text/train.ts';
 import { describeRow } from './describe.ts';
-import type { InstructionRecord, Message } from './records.ts';
+import type { InstructionRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
 import { ChatTemplate, renderAlpacaPrompt } from './template.ts';
 import { type Dropped, isDropped, type TokenRow } from './token-row.ts';
 import {
@@ -307,13 +307,10 @@ describe('preferences', () => {
   });
 
   it('leave an answer that was cut off without the EOS that was never sampled', () => {
-    const record = {
+    const record: PreferenceRecord = {
       kind: 'preference-tokens',
-      promptIds: [1],
-      chosenIds: [2, 3],
-      rejectedIds: [4],
-    } as const;
-    const record = { kind: 'preference-tokens', promptIds, chosenIds, rejectedIds } as const;
+      ...{ promptIds: [1], chosenIds: [2, 3], rejectedIds: [4] },
+    };
     const pair = tokenizePreference(record, tokenizer, options);
     if (isDropped(pair)) throw new Error(pair.dropped);
     expect([[...pair.chosen.ids], [...pair.rejected.ids]]).toEqual([
@@ -338,7 +335,7 @@ describe('rankings', () => {
     [[[2], [3], [2]], 'chosen-equals-rejected'],
     [[[2], []], 'empty-completion'],
   ])('with the answers %j are dropped: %s', (rankedIds, dropped) => {
-    const record = { kind: 'ranking-tokens', promptIds: [1], rankedIds } as const;
+    const record: RankingRecord = { kind: 'ranking-tokens', promptIds: [1], rankedIds };
     expect(tokenizeRanking(record, tokenizer, options)).toEqual({ dropped });
   });
 });
