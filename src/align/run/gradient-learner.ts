@@ -49,12 +49,12 @@ export interface StepSource {
   /** Until every row was used `epochs` times. */
   totalSteps: number;
   stepsPerEpoch: number;
-  /** A pure function of the step. */
-  planStep: (step: number) => StepPlan;
+  /** A function of the step, and of the weights where a method asks the model first. */
+  planStep: (step: number) => StepPlan | Promise<StepPlan>;
   /** Names the rows of a step, for messages. */
   describeStep: (step: number) => string;
   /** How a step's measures stand in its event. */
-  tell: (measures: Record<string, number>) => Partial<StepEvent>;
+  tell: (measures: Record<string, number>, update: { step: number; loss: number }) => Partial<StepEvent>;
   files: readonly Fingerprint[];
 }
 
@@ -81,7 +81,7 @@ export class GradientLearner implements Learner {
 
   async update(step: number): Promise<Update> {
     const { source, totalSteps, options } = this;
-    const { microBatches, tokens } = source.planStep(step);
+    const { microBatches, tokens } = await source.planStep(step);
     if (microBatches.length === 0) {
       return { kind: 'skipped', reason: 'no token has a loss', isFaulty: false, tokens: 0 };
     }
@@ -95,7 +95,7 @@ export class GradientLearner implements Learner {
     return {
       kind: 'updated',
       tokens,
-      event: { epoch, loss, gradientNorm, learningRate, ...source.tell(measures) },
+      event: { epoch, loss, gradientNorm, learningRate, ...source.tell(measures, { step, loss }) },
     };
   }
 

@@ -34,15 +34,21 @@ export type Update =
       event: Omit<StepEvent, 'type' | 'step' | 'tokens' | 'tokensPerSecond'>;
     };
 
-/** A method at work. Its updates depend on the step, its own state and its data alone. */
+/**
+ * A method at work. Its updates depend on the step, its own state and its data alone. One that throws the signal's reason
+ * has changed nothing.
+ */
 export interface Learner {
   /** Trained in place, and saved at the end. */
   model: Model;
-  totalSteps: number;
+  /** May become more exact while the run goes on. */
+  readonly totalSteps: number;
   /** A word of warning about a run that --max-steps ends early, where that matters. */
   earlyEnd?: string;
   files: readonly Fingerprint[];
   update(step: number, record: (event: RunEvent) => void): Promise<Update>;
+  /** After the last step, before the model is saved: what can only be measured or set then. */
+  conclude?(record: (event: RunEvent) => void): Promise<void>;
   /** Whatever resuming needs besides the model: tensors as they are, the rest as JSON. */
   state(): { tensors: NamedTensor[]; rest: object };
   /** @throws UserError when the checkpoint is of another model */
@@ -102,7 +108,6 @@ class TrainingRun {
   private readonly options: RunOptions;
   private readonly folder: RunFolder;
   private readonly emit: (event: RunEvent) => void;
-  private readonly totalSteps: number;
   private step = 0;
   private tokens = 0;
   private loss = Number.NaN;
@@ -115,7 +120,10 @@ class TrainingRun {
     this.options = options;
     this.folder = folder;
     this.emit = emit;
-    this.totalSteps = Math.min(options.maxSteps ?? Number.POSITIVE_INFINITY, learner.totalSteps);
+  }
+
+  private get totalSteps(): number {
+    return Math.min(this.options.maxSteps ?? Number.POSITIVE_INFINITY, this.learner.totalSteps);
   }
 
   /** Takes up the newest checkpoint, if there is one. @throws UserError when the data or the model's shape changed */
@@ -153,12 +161,13 @@ class TrainingRun {
     const startedAt = performance.now();
     this.begin(command);
     while (this.isUnderWay() && !signal.aborted) {
-      await this.update();
+      if (!(await this.updateUnlessAborted(signal))) break;
       const { saveEvery } = this.options;
       if (saveEvery && this.step % saveEvery === 0) await this.checkpoint();
     }
     if (this.savedStep !== this.step) await this.checkpoint();
     const { outcome, model } = this.result();
+    if (outcome === 'done') await this.learner.conclude?.((event) => this.record(event));
     await saveModel(model, this.learner.model);
     if (outcome === 'interrupted') return;
     const seconds = (performance.now() - startedAt) / 1000;
@@ -171,6 +180,17 @@ class TrainingRun {
     if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps });
     else this.record({ type: 'started', step, command, totalSteps });
     if (learner.earlyEnd && totalSteps < learner.totalSteps) this.warn(learner.earlyEnd);
+  }
+
+  /** @returns false when the signal came before the update had changed anything */
+  private async updateUnlessAborted(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.update();
+      return true;
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return false;
+      throw error;
+    }
   }
 
   private async update(): Promise<void> {
