@@ -15,6 +15,12 @@ export interface Command<Schema extends z.ZodObject = z.ZodObject> {
    * `maxSteps` is `--max-steps` on the command line and `max-steps` in YAML.
    */
   options: Schema;
+  /** An option whose value may stand alone: `heed run recipe.yaml`. */
+  positional?: string;
+  /** Part of a recipe stage's key: raised when the same options come to give another result. */
+  revision?: number;
+  /** What --dry-run shows and --json prints, where that is more than the options. */
+  plan?(options: z.output<Schema>, terminal: Terminal): Promise<object>;
   /**
    * @param signal aborts at the first SIGINT or SIGTERM: save and return, or throw its reason
    * @returns what --json prints

@@ -1,10 +1,10 @@
 // The program: parse, run, print, exit. The only place that ends the process.
 // Exit codes: 0 done, 1 the user's mistake, 2 a bug in heed, 130 or 143 stopped by a signal.
 
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { recipeText } from '../../align/run/recipe.ts';
 import { UserError } from '../../engine/errors.ts';
+import { heedVersion } from '../version.ts';
 import { commands } from './commands.ts';
 import { type Invocation, parseArguments } from './parse.ts';
 import { Terminal } from './terminal.ts';
@@ -23,9 +23,9 @@ export async function main(words: string[]): Promise<void> {
 
 async function perform(words: string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
   try {
-    const output = { version: version(), write: (text: string) => process.stdout.write(text) };
+    const output = { version: heedVersion(), write: (text: string) => process.stdout.write(text) };
     const invocation = parseArguments(words, commands, output);
-    if (invocation?.isDryRun) showRecipe(invocation, terminal);
+    if (invocation?.isDryRun) terminal.result(await showPlan(invocation, terminal));
     else if (invocation) {
       terminal.result(await invocation.command.run(invocation.options, terminal, signal));
     }
@@ -37,9 +37,10 @@ async function perform(words: string[], terminal: Terminal, signal: AbortSignal)
   }
 }
 
-function showRecipe({ command, options }: Invocation, terminal: Terminal): void {
+async function showPlan({ command, options }: Invocation, terminal: Terminal): Promise<object> {
+  if (command.plan) return command.plan(options, terminal);
   terminal.line(recipeText({ command: command.name, options }).trimEnd());
-  terminal.result({ command: command.name, options });
+  return { command: command.name, options };
 }
 
 function reportMistake(terminal: Terminal, error: UserError): number {
@@ -106,8 +107,4 @@ function exit(code: number): void {
 function untilDashes(words: string[]): string[] {
   const dashes = words.indexOf('--');
   return dashes < 0 ? words : words.slice(0, dashes);
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version;
 }

@@ -38,6 +38,7 @@ export function parseArguments(
     const specs = optionSpecs(command.options);
     const parser = addParser(root, command);
     for (const option of specs.flatMap(flags)) parser.addOption(option);
+    if (command.positional) parser.argument(`[${command.positional}]`);
     addFrameOptions(parser);
     parser.action(() => {
       invocation = resolve(command, specs, parser);
@@ -125,14 +126,26 @@ function described({ description, choices, defaultValue, isRequired }: OptionSpe
 }
 
 function resolve(command: Command, specs: readonly OptionSpec[], parser: Parser): Invocation {
-  refuseArguments(command, specs, parser.args);
   const { config, dryRun = false, json: _, ...given } = parser.opts();
+  const words = takePositional(command, parser.args, given);
+  refuseArguments(command, specs, words);
   const values = config ? readConfig(config, command, specs) : new Map<string, GivenValue>();
   for (const spec of specs) {
     if (given[spec.name] === undefined) continue;
     values.set(spec.name, { value: fromText(spec, given[spec.name]), where: `--${spec.word}` });
   }
   return { command, options: check(command, specs, values), isDryRun: dryRun };
+}
+
+/** Gives the first bare word to the option that may go without its flag. @returns the other words */
+function takePositional(
+  { positional }: Command,
+  words: readonly string[],
+  given: Record<string, unknown>,
+): readonly string[] {
+  if (!positional || given[positional] !== undefined || !words[0] || words[0].startsWith('-')) return words;
+  given[positional] = words[0];
+  return words.slice(1);
 }
 
 /** Words that are no option's value: an unknown flag, or something where no argument is expected. */
