@@ -1,0 +1,154 @@
+// What heed run and heed quickstart share: a recipe's file, seeds and stages on the terminal, and its report.
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { nearestWord, UserError } from '../../engine/errors.ts';
+import { chooseStages } from '../recipe/choose-stages.ts';
+import { makeModelsFromScratch } from '../recipe/from-scratch.ts';
+import { type Plan, planRoad } from '../recipe/plan-road.ts';
+import { readRecipe } from '../recipe/read-recipe.ts';
+import type { Recipe } from '../recipe/recipe.ts';
+import { type RoadResult, runRoad } from '../recipe/run-road.ts';
+import type { StageCommand } from '../recipe/stage-command.ts';
+import { heedVersion } from '../version.ts';
+import { type Command, optionSpecs } from './command.ts';
+import { showPlan } from './show-plan.ts';
+import { showRoad } from './show-road.ts';
+import type { Terminal } from './terminal.ts';
+
+const seedList = z
+  .string()
+  .refine((text) => /^\d{1,15}(,\d{1,15})*$/.test(text), 'integers with commas between, such as 1,2,3');
+
+export const recipeOptions = {
+  seed: z.int().min(0).optional().describe("seed of every stage that sets none; the recipe's unless given"),
+  seeds: seedList.optional().describe('several seeds, such as 1,2,3: each a road of its own in OUT/seed-N'),
+  fromScratch: z
+    .boolean()
+    .default(false)
+    .describe('first make the models that say how, by their own recipes'),
+  only: z.array(z.string()).min(1).optional().describe('stages to run; what they read must be finished'),
+  until: z.string().optional().describe('the last stage to run'),
+  threads: z.int().min(1).optional().describe('CPU threads of every stage; all cores unless given'),
+  resume: z.boolean().default(false).describe('accepted for clarity: a recipe always goes on where it was'),
+};
+
+export interface RecipeRequest extends z.output<z.ZodObject<typeof recipeOptions>> {
+  recipe: string;
+  /** runs/ and the recipe's name unless given. */
+  out?: string;
+}
+
+/** A road that was run for one seed. */
+interface Outcome extends Omit<RoadResult, 'isComplete'> {
+  out: string;
+  /** Paths of the report's files. */
+  report?: object;
+}
+
+/** Folder of the recipes that come with heed. */
+const shippedRecipes = fileURLToPath(new URL('../../../recipes', import.meta.url));
+
+/** Runs a recipe for each seed, and writes its report. @returns the road, or with several seeds `{ seeds: [road, …] }` */
+export async function runRecipe(
+  request: RecipeRequest,
+  commands: readonly Command[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<object> {
+  const { plans, recipe } = await planRecipe(request, commands);
+  const outcomes: Outcome[] = [];
+  for (const plan of plans) {
+    if (signal.aborted) break;
+    if (plans.length > 1) terminal.line(terminal.coloured(`seed ${plan.seed}`, 'bold'));
+    outcomes.push(await runPlan(plan, recipe, request, commands, terminal, signal));
+  }
+  return plans.length === 1 ? outcomes[0] : { recipe: recipe.name, seeds: outcomes };
+}
+
+/** What --dry-run shows: every stage, what would happen to it and what it would take. */
+export async function planAndShow(
+  request: RecipeRequest,
+  commands: readonly Command[],
+  terminal: Terminal,
+): Promise<object> {
+  const { plans, recipe } = await planRecipe(request, commands);
+  const shown: object[] = [];
+  for (const plan of plans) shown.push(await showPlan(plan, chooseStages(plan, request), terminal));
+  return plans.length === 1 ? shown[0] : { recipe: recipe.name, seeds: shown };
+}
+
+async function planRecipe(
+  request: RecipeRequest,
+  commands: readonly Command[],
+): Promise<{ recipe: Recipe; plans: Plan[] }> {
+  const given = readRecipe(recipePath(request.recipe));
+  const recipe = request.fromScratch ? makeModelsFromScratch(given) : given;
+  const seeds = seedsOf(request, recipe);
+  const out = request.out ?? join('runs', recipe.name);
+  const options = { commands: commands.map(stageCommand), version: heedVersion(), threads: request.threads };
+  const plans: Plan[] = [];
+  for (const seed of seeds) {
+    const folder = seeds.length > 1 || request.seeds ? join(out, `seed-${seed}`) : out;
+    plans.push(await planRoad(recipe, { ...options, seed, out: folder }));
+  }
+  chooseStages(plans[0], request);
+  return { recipe, plans };
+}
+
+function seedsOf({ seed, seeds }: RecipeRequest, recipe: Recipe): readonly number[] {
+  if (seed !== undefined && seeds !== undefined)
+    throw new UserError({ where: '--seed, --seeds', expected: 'one of them', found: 'both' });
+  if (seed !== undefined) return [seed];
+  return seeds === undefined ? recipe.seeds : [...new Set(seeds.split(',').map(Number))];
+}
+
+/** The file of a recipe that comes with heed. */
+export function shippedRecipe(name: string): string {
+  return join(shippedRecipes, `${name}.yaml`);
+}
+
+/** A file, or the name of a recipe that comes with heed. */
+function recipePath(given: string): string {
+  if (existsSync(given) && statSync(given).isFile()) return given;
+  const names = readdirSync(shippedRecipes).filter((name) => name.endsWith('.yaml'));
+  const shipped = names.find((name) => name === given || name === `${given}.yaml`);
+  if (shipped) return join(shippedRecipes, shipped);
+  throw new UserError({
+    where: `heed run ${given}`,
+    expected: `a recipe's file, or one of heed's own (${names.map((name) => name.replace('.yaml', '')).join(', ')})`,
+    found: 'no such file',
+    advice: nearestWord(given, names),
+  });
+}
+
+function stageCommand({ name, options, revision }: Command): StageCommand {
+  return { name, schema: options, options: optionSpecs(options), revision };
+}
+
+async function runPlan(
+  plan: Plan,
+  recipe: Recipe,
+  request: RecipeRequest,
+  commands: readonly Command[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { isComplete, ...road } = await runRoad(plan, {
+    perform(stage, options, stageSignal) {
+      const command = commands.find(({ name }) => name === stage.command.name)!;
+      return command.run(options, terminal, stageSignal);
+    },
+    onEvent: showRoad(terminal),
+    signal,
+    selected: chooseStages(plan, request),
+  });
+  const outcome: Outcome = { out: plan.out, ...road };
+  if (!recipe.report || !isComplete || signal.aborted) return outcome;
+  const { writeReport } = await import('../report/report.ts');
+  const report = await writeReport(plan.out);
+  terminal.line(`report: ${report.html}`);
+  return { ...outcome, report };
+}

@@ -1,0 +1,234 @@
+// Runs a plan: what is finished is left, what was begun is resumed, the rest is computed; road.json follows. Killed at
+// any moment, the next run goes on from there.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FolderLock, lockName } from '../../align/run/lock.ts';
+import { UserError } from '../../engine/errors.ts';
+import { takePeakEngineMemory } from '../../engine/runtime/job.ts';
+import { discardFolder } from '../../language/checkpoint/commit.ts';
+import { type Plan, type PlannedStage, shown } from './plan-road.ts';
+import { respellPaths } from './respell-paths.ts';
+import {
+  newRoad,
+  type Road,
+  type RoadStage,
+  type RoadStatus,
+  readRoadIfThere,
+  writeRoad,
+} from './road-file.ts';
+import { hasOption } from './stage-command.ts';
+import { onDisk, type StageRecord, type StageState, stageState, writeStageRecord } from './stage-record.ts';
+
+export type RoadEvent = { stage: PlannedStage; number: number; count: number } & (
+  | { type: 'unchanged'; record: StageRecord }
+  | { type: 'started'; resumes: boolean }
+  /** A process that was killed leaves an engine that still saves; it is given time to end. */
+  | { type: 'waiting' }
+  | { type: 'finished'; record: StageRecord }
+  | { type: 'interrupted' }
+);
+
+export interface RoadOptions {
+  /** Runs a command with checked options; may throw the signal's reason when it is stopped. */
+  perform: (stage: PlannedStage, options: Record<string, unknown>, signal: AbortSignal) => Promise<object>;
+  onEvent: (event: RoadEvent) => void;
+  signal: AbortSignal;
+  /** Names of the stages to run; all unless given. */
+  selected?: readonly string[];
+}
+
+export interface RoadResult extends Road {
+  /** Whether every stage of the plan is finished now. */
+  isComplete: boolean;
+}
+
+/** How long a dead run's engine may take to save. */
+const patienceMs = 120_000;
+
+/**
+ * Runs the selected stages in order. When `signal` aborts, the stage at work saves and no other begins.
+ * @throws UserError what a stage throws, with its name; when a stage's inputs are not finished; when another process
+ *   runs in the folder
+ */
+export async function runRoad(plan: Plan, options: RoadOptions): Promise<RoadResult> {
+  await onDisk(plan.out, () => mkdirSync(plan.out, { recursive: true }));
+  const lock = await onDisk(plan.out, () => FolderLock.take(plan.out));
+  try {
+    const runner = new RoadRunner(plan, options, lock, await readRoadIfThere(plan.out));
+    await runner.run();
+    const isComplete = runner.road.stages.every(({ status }) => status === 'done' || status === 'unchanged');
+    return { ...runner.road, isComplete };
+  } finally {
+    lock.release();
+  }
+}
+
+class RoadRunner {
+  readonly road: Road;
+  private readonly plan: Plan;
+  private readonly options: RoadOptions;
+  private readonly lock: FolderLock;
+  /** Seconds of earlier attempts by key. */
+  private readonly spent: ReadonlyMap<string, number>;
+
+  constructor(plan: Plan, options: RoadOptions, lock: FolderLock, before: Road | undefined) {
+    this.road = newRoad(plan);
+    this.plan = plan;
+    this.options = options;
+    this.lock = lock;
+    const unfinished =
+      before?.stages.filter(({ status }) => status !== 'done' && status !== 'unchanged') ?? [];
+    this.spent = new Map(unfinished.map(({ key, seconds }) => [key, seconds ?? 0]));
+  }
+
+  async run(): Promise<void> {
+    for (const stage of this.plan.stages) {
+      const state = await stageState(stage);
+      if (state.kind === 'finished') this.note(stage, 'unchanged', state.record);
+      else this.entry(stage).seconds = this.spent.get(stage.key) ?? null;
+    }
+    await this.write();
+    for (const stage of this.plan.stages) {
+      if (this.options.signal.aborted) return;
+      if (this.options.selected?.includes(stage.name) === false) continue;
+      await this.visit(stage);
+    }
+  }
+
+  private async visit(stage: PlannedStage): Promise<void> {
+    const state = await stageState(stage);
+    if (state.kind === 'finished') {
+      this.tell(stage, { type: 'unchanged', record: state.record });
+      return;
+    }
+    this.requireInputs(stage);
+    this.note(stage, 'running');
+    await this.write();
+    this.tell(stage, { type: 'started', resumes: resumes(stage, state) });
+    await this.compute(stage, state);
+    await this.write();
+  }
+
+  private async compute(stage: PlannedStage, state: StageState): Promise<void> {
+    const begun = performance.now();
+    const seconds = () => (this.spent.get(stage.key) ?? 0) + (performance.now() - begun) / 1000;
+    const { signal } = this.options;
+    takePeakEngineMemory();
+    try {
+      const options = await this.prepare(stage, state);
+      const result = await this.options.perform(stage, options, signal);
+      if (signal.aborted) return this.interrupt(stage, seconds());
+      await this.finish(stage, { key: stage.key, seconds: seconds(), peakMemoryBytes: peakMemory(), result });
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return this.interrupt(stage, seconds());
+      this.note(stage, 'failed');
+      this.entry(stage).seconds = seconds();
+      await this.write();
+      throw inStage(stage, error);
+    }
+  }
+
+  private async finish(stage: PlannedStage, record: StageRecord): Promise<void> {
+    this.lock.assertHeld();
+    await writeStageRecord(stage.folder, record);
+    this.note(stage, 'done', record);
+    this.tell(stage, { type: 'finished', record });
+  }
+
+  private interrupt(stage: PlannedStage, seconds: number): void {
+    this.note(stage, 'interrupted');
+    this.entry(stage).seconds = seconds;
+    this.tell(stage, { type: 'interrupted' });
+  }
+
+  /** The options to run with; a half-made folder is made ready to be resumed, or removed where it cannot be. */
+  private async prepare(stage: PlannedStage, state: StageState): Promise<Record<string, unknown>> {
+    if (state.kind === 'absent') return stage.options;
+    if (!resumes(stage, state)) {
+      await onDisk(stage.folder, () => discardFolder(stage.folder));
+      return stage.options;
+    }
+    await this.waitForLease(stage);
+    await onDisk(stage.folder, () => respellPaths(stage, this.plan));
+    return { ...stage.options, resume: true };
+  }
+
+  private async waitForLease(stage: PlannedStage): Promise<void> {
+    const deadline = performance.now() + patienceMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await onDisk(stage.folder, () => FolderLock.take(stage.folder).release());
+        return;
+      } catch (error) {
+        const isHeld = existsSync(join(stage.folder, lockName));
+        if (!isHeld || performance.now() > deadline) throw error;
+      }
+      if (attempt === 0) this.tell(stage, { type: 'waiting' });
+      await sleep(200, undefined, { signal: this.options.signal }).catch(() =>
+        this.options.signal.throwIfAborted(),
+      );
+    }
+  }
+
+  private requireInputs(stage: PlannedStage): void {
+    const missing = stage.needs.find((name) => {
+      const { status } = this.road.stages.find((entry) => entry.name === name)!;
+      return status !== 'done' && status !== 'unchanged';
+    });
+    if (!missing) return;
+    throw new UserError({
+      where: `stage ${stage.name}`,
+      expected: `the stage ${missing}, which it reads, to be finished`,
+      found: 'a stage that has not run with these options',
+      advice: `--until ${stage.name}`,
+    });
+  }
+
+  private note(stage: PlannedStage, status: RoadStatus, record?: StageRecord): void {
+    const found = record && {
+      seconds: record.seconds,
+      peak_memory_bytes: record.peakMemoryBytes,
+      result: record.result,
+    };
+    Object.assign(this.entry(stage), { status, ...found });
+  }
+
+  private entry({ name }: PlannedStage): RoadStage {
+    return this.road.stages.find((stage) => stage.name === name)!;
+  }
+
+  private async write(): Promise<void> {
+    this.lock.assertHeld();
+    await writeRoad(this.plan.out, this.road);
+  }
+
+  private tell(stage: PlannedStage, event: EventBody): void {
+    const place = { stage, number: this.plan.stages.indexOf(stage) + 1, count: this.plan.stages.length };
+    this.options.onEvent({ ...place, ...event });
+  }
+}
+
+type EventBody = RoadEvent extends infer E
+  ? E extends RoadEvent
+    ? Omit<E, 'stage' | 'number' | 'count'>
+    : never
+  : never;
+
+/** Whether the stage goes on from what is in its folder. */
+export function resumes(stage: PlannedStage, state: StageState): boolean {
+  return state.kind === 'begun' && hasOption(stage.command, 'resume');
+}
+
+/** Of this program since its start, and of the largest engine process since the stage began. */
+function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024 + takePeakEngineMemory();
+}
+
+function inStage(stage: PlannedStage, error: unknown): unknown {
+  if (!(error instanceof UserError)) return error;
+  const { where, ...rest } = error.mistake;
+  const place = where.startsWith('stage ') ? where : `stage ${stage.name} (${shown(stage.folder)}): ${where}`;
+  return new UserError({ ...rest, where: place }, { cause: error });
+}

@@ -1,0 +1,106 @@
+// Recipes in a temporary folder, and commands that only write files, for tests of the runner.
+
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { optionSpecs } from '../../cli/command.ts';
+import { type Plan, type PlannedStage, planRoad } from '../plan-road.ts';
+import { readRecipe } from '../read-recipe.ts';
+import { type RoadEvent, type RoadResult, runRoad } from '../run-road.ts';
+import type { StageCommand } from '../stage-command.ts';
+
+const out = z.string().describe('folder');
+const command = (name: string, schema: z.ZodObject, revision?: number): StageCommand => {
+  return { name, schema, options: optionSpecs(schema), revision };
+};
+
+/** `say` writes text.txt; `join` writes its files' texts one after the other, and can be resumed. */
+export const smallCommands: readonly StageCommand[] = [
+  command('say', z.object({ out, text: z.string().describe('to write'), seed: z.int().min(0).default(0) })),
+  command(
+    'join',
+    z.object({
+      out,
+      data: z.array(z.string()).min(1).describe('files'),
+      times: z.int().min(1).default(1),
+      ending: z.enum(['none', 'newline']).default('none'),
+      threads: z.int().optional(),
+      resume: z.boolean().default(false),
+    }),
+  ),
+];
+
+export class SmallRoad {
+  readonly folder = mkdtempSync(join(tmpdir(), 'heed-road-'));
+  /** What was computed, in order: the stage's name, with `+` when it was resumed. */
+  readonly computed: string[] = [];
+  readonly events: RoadEvent[] = [];
+  commands = smallCommands;
+  version = '1';
+  /** Called with the stage's name when it has written its files. */
+  afterFiles: (name: string) => void = () => {};
+
+  path(...names: string[]): string {
+    return join(this.folder, ...names);
+  }
+
+  put(name: string, text: string): void {
+    mkdirSync(dirname(this.path(name)), { recursive: true });
+    writeFileSync(this.path(name), text);
+  }
+
+  async plan(
+    text: string,
+    options: { out?: string; seed?: number; threads?: number; file?: string } = {},
+  ): Promise<Plan> {
+    const { file = 'road.yaml', out = 'out', seed, threads } = options;
+    this.put(file, text);
+    const recipe = readRecipe(this.path(file));
+    const { commands, version } = this;
+    const place = { out: this.path(out), seed: seed ?? recipe.seeds[0] };
+    return planRoad(recipe, { ...place, commands, version, threads });
+  }
+
+  async run(
+    text: string,
+    options: { signal?: AbortSignal; selected?: string[]; seed?: number; out?: string } = {},
+  ): Promise<RoadResult> {
+    const { signal = new AbortController().signal, selected, ...place } = options;
+    return runRoad(await this.plan(text, place), {
+      perform: (stage, given) => this.perform(stage, given),
+      onEvent: (event) => this.events.push(event),
+      signal,
+      selected,
+    });
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+
+  private async perform({ name, command }: PlannedStage, options: Record<string, unknown>): Promise<object> {
+    const { out, text, data, times, resume, seed } = options as Record<string, never>;
+    if (existsSync(out) && !resume) throw new Error(`${out} is there already`);
+    this.computed.push(resume ? `${name}+` : name);
+    mkdirSync(out, { recursive: true });
+    const content =
+      command.name === 'say'
+        ? `${text} ${seed}`
+        : (data as string[])
+            .map((file) => readFileSync(file, 'utf8'))
+            .join('|')
+            .repeat(times);
+    writeFileSync(join(out, 'text.txt'), content);
+    this.afterFiles(name);
+    return { content };
+  }
+}
+
+/** Two texts, the second made from the first. */
+export const twoStages = `
+seed: 3
+stages:
+  hello: { command: say, text: hello }
+  twice: { command: join, data: ['\${hello}/text.txt'], times: 2 }
+`;
