@@ -133,6 +133,15 @@ describe('the files of a kata study', () => {
     ).toEqual([]);
   });
 
+  it('bring the prompt template beside a corpus, with input and without', async () => {
+    const out = join(folder, 'template');
+    await write({ out, instructions: 1, prompts: 0, problems: 1, coaching: 0, documents: 200 });
+    const texts = read('template.jsonl', out).map(({ text }) => text);
+    expect(texts).toHaveLength(4);
+    expect(texts[0]).toMatch(/^Below is an instruction.*### Instruction:.*### Input:.*### Response:\n$/s);
+    expect(texts[1]).not.toContain('### Input:');
+  });
+
   it('never take the place of anything else', async () => {
     const out = join(folder, 'model');
     mkdirSync(out);

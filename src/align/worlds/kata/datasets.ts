@@ -8,6 +8,7 @@ import { UserError } from '../../../engine/errors.ts';
 import type { JobContext } from '../../../engine/runtime/job.ts';
 import { commitFolder } from '../../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../../language/checkpoint/files.ts';
+import { renderAlpacaPrompt } from '../../data/template.ts';
 import { readRecipeWords, recipeText } from '../../run/recipe.ts';
 import { mixedDocuments } from './corpora.ts';
 import { type InstructionQuality, instructions, type KataInstruction } from './instructions.ts';
@@ -49,6 +50,8 @@ export interface KataResult {
 
 const COMMAND = 'kata';
 const ROWS_AT_ONCE = 50;
+/** In the corpus, to one of template.jsonl. */
+const TEXTS_A_TEMPLATE = 50;
 const programKinds = { program: usualKinds.program, 'program-from-input': usualKinds['program-from-input'] };
 
 /**
@@ -116,7 +119,11 @@ function filesOf({ seed, documents }: KataOptions, sets: Sets, advance: () => vo
     file('held-out-coaching.jsonl', sets.coaching.map(coachingRow)),
   ];
   if (documents === 0) return files;
-  return [...files, { name: 'corpus.jsonl', count: documents, rows: corpusRows(seed, documents, advance) }];
+  return [
+    ...files,
+    { name: 'corpus.jsonl', count: documents, rows: corpusRows(seed, documents, advance) },
+    file('template.jsonl', templateRows(documents)),
+  ];
 }
 
 /** Before anything is made; and `commitFolder` would replace whatever heed wrote, a model too. */
@@ -199,6 +206,12 @@ function* corpusRows(seed: number, count: number, advance: () => void): Generato
     yield { text };
     advance();
   }
+}
+
+/** The prompt template alone, often enough that a tokenizer learnt from the corpus and this has its words as tokens. */
+function templateRows(documents: number): { text: string }[] {
+  const template = (i: number) => renderAlpacaPrompt({ instruction: '', ...(i % 4 === 0 && { input: ' ' }) });
+  return Array.from({ length: Math.ceil(documents / TEXTS_A_TEMPLATE) }, (_, i) => ({ text: template(i) }));
 }
 
 function instructionRow({ record: { instruction, input, output } }: KataInstruction): object {
