@@ -1,0 +1,40 @@
+// The report's sections in their order. A section without figures leaves itself out.
+
+import { say } from './bilingual.ts';
+import type { ReportDocument } from './document.ts';
+import type { Exhibits } from './exhibits.ts';
+import type { Report } from './report-json.ts';
+import { costsSection } from './sections/costs.ts';
+import { curvesSection } from './sections/curves.ts';
+import { hackingSection } from './sections/hacking.ts';
+import { headline } from './sections/headline.ts';
+import { methodsSection } from './sections/methods.ts';
+import { optimisationSection } from './sections/optimisation.ts';
+import { rewardModelSection } from './sections/reward-model.ts';
+import { roadSection } from './sections/road.ts';
+import { rowsSection } from './sections/rows.ts';
+import { samplesSection } from './sections/samples.ts';
+
+export function composeDocument(report: Report, exhibits: Exhibits): ReportDocument {
+  const sections = [
+    headline(report),
+    roadSection(report),
+    rowsSection(exhibits),
+    curvesSection(report),
+    methodsSection(report),
+    optimisationSection(report),
+    hackingSection(report),
+    samplesSection(report),
+    rewardModelSection(report),
+    costsSection(report),
+  ];
+  return {
+    title: say('page.title', { recipe: report.recipe }),
+    facts: [
+      { name: say('page.recipe'), value: report.recipe },
+      { name: say('page.seed'), value: String(report.seed) },
+    ],
+    sections: sections.filter((section) => section !== undefined),
+    footer: say('page.footer'),
+  };
+}

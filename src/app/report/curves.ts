@@ -1,0 +1,67 @@
+// The events of every run of a road: curves by metric, and alarms.
+
+import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
+import { type Alarm, type Curve, keyOf, type Report } from './report-json.ts';
+
+interface Step {
+  step: number;
+  tokens?: number;
+  metrics: Record<string, number>;
+}
+
+/** By stage. */
+export type StageEvents = Record<string, { steps: Step[]; alarms: Alarm[] }>;
+
+export async function readEvents(road: Road): Promise<StageEvents> {
+  const events: StageEvents = {};
+  for (const { name } of road.stages) {
+    const rows = await readRowsIfThere(stageNamed(road, name), 'events.jsonl');
+    if (rows.length === 0) continue;
+    events[name] = {
+      steps: rows.filter(({ type }) => type === 'step').map(readStep),
+      alarms: rows.filter(({ type }) => type === 'alarm').map(readAlarm),
+    };
+  }
+  return events;
+}
+
+/** Counts and rates of tokens are costs, and no curves. */
+const notCurves = ['step', 'tokens', 'tokensPerSecond'];
+
+function readStep(row: Record<string, unknown>): Step {
+  const { step, tokens, metrics = {} } = row;
+  const figures = { ...row, ...(metrics as object) };
+  const numbers = Object.entries(figures).filter(
+    ([name, value]) => typeof value === 'number' && !notCurves.includes(name),
+  );
+  return {
+    step: step as number,
+    tokens: tokens as number | undefined,
+    metrics: Object.fromEntries(numbers) as Record<string, number>,
+  };
+}
+
+function readAlarm({ step, signals, message }: Record<string, unknown>): Alarm {
+  return {
+    step: step as number,
+    signals: (signals ?? []) as Alarm['signals'],
+    message: String(message ?? ''),
+  };
+}
+
+export function readCurves(events: StageEvents): Report['curves'] {
+  const runs = Object.entries(events).filter(([, { steps }]) => steps.length > 0);
+  return Object.fromEntries(runs.map(([name, { steps }]) => [keyOf(name), curvesOf(steps)]));
+}
+
+function curvesOf(steps: readonly Step[]): Record<string, Curve> {
+  const curves: Record<string, Curve> = {};
+  for (const { step, metrics } of steps) {
+    for (const [name, value] of Object.entries(metrics)) {
+      curves[name] ??= { steps: [], values: [] };
+      curves[name].steps.push(step);
+      curves[name].values.push(value);
+    }
+  }
+  return curves;
+}

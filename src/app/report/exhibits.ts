@@ -1,0 +1,139 @@
+// One real row of each kind of data, cut by the run's own tokenizer, with what the loss does to each token.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { recognise } from '../../align/data/records.ts';
+import { isDropped } from '../../align/data/token-row.ts';
+import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/tokenize.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
+import type { ShownToken, TokenRole } from './document.ts';
+import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
+import { askedText, readHeldOut } from './samples.ts';
+
+export interface Exhibits {
+  demonstration?: ShownToken[];
+  preference?: { prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
+  episode?: { tokens: ShownToken[]; reward?: number; kl?: number; hasShades: boolean };
+}
+
+/** Rows longer than this are passed over, as long as a shorter one comes soon. */
+const MOST_TOKENS = 220;
+const ROWS_LOOKED_AT = 60;
+
+/** Empty when no stage has left a tokenizer. */
+export async function readExhibits(road: Road): Promise<Exhibits> {
+  const tokenizer = await findTokenizer(road);
+  if (!tokenizer || tokenizer.special.eos === undefined) return {};
+  return {
+    demonstration: await demonstrationOf(road, tokenizer),
+    preference: await preferenceOf(road, tokenizer),
+    episode: await episodeOf(road, tokenizer),
+  };
+}
+
+async function findTokenizer(road: Road): Promise<Tokenizer | undefined> {
+  for (const { folder } of road.stages) {
+    const model = join(folder, 'model');
+    if (existsSync(join(model, 'tokenizer.json'))) return Tokenizer.load(model);
+  }
+  return undefined;
+}
+
+async function demonstrationOf(road: Road, tokenizer: Tokenizer): Promise<ShownToken[] | undefined> {
+  const rows = await readRowsIfThere(stageNamed(road, 'data'), 'instructions.jsonl', ROWS_LOOKED_AT);
+  const tokenized = rows.flatMap((row) => {
+    const record = recognise(row);
+    if (record.kind !== 'alpaca') return [];
+    const tokens = tokenizeInstruction(record, tokenizer, {
+      maxLength: Number.POSITIVE_INFINITY,
+      truncation: 'drop',
+    });
+    return isDropped(tokens) ? [] : [tokens];
+  });
+  const chosen = tokenized.find(({ ids }) => ids.length <= MOST_TOKENS) ?? tokenized[0];
+  return (
+    chosen &&
+    showTokens(tokenizer, Array.from(chosen.ids), (i) => (chosen.isTrained[i] ? 'trained' : 'context'))
+  );
+}
+
+async function preferenceOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['preference']> {
+  const rows = await readRowsIfThere(stageNamed(road, 'preferences'), 'preferences.jsonl', ROWS_LOOKED_AT);
+  const ids = (row: Record<string, unknown>, key: string) => row[key] as number[];
+  const isClear = (row: Record<string, unknown>) =>
+    (row.strength as number) >= 2 &&
+    ids(row, 'chosen_ids').length + ids(row, 'rejected_ids').length <= MOST_TOKENS;
+  const row = rows.find(isClear) ?? rows[0];
+  if (!row) return undefined;
+  return {
+    prompt: showTokens(tokenizer, ids(row, 'prompt_ids'), () => 'context'),
+    chosen: showTokens(tokenizer, ids(row, 'chosen_ids'), () => 'chosen'),
+    rejected: showTokens(tokenizer, ids(row, 'rejected_ids'), () => 'rejected'),
+  };
+}
+
+/** An episode that PPO wrote down, with what each token cost; otherwise an answer of the trained policy. */
+async function episodeOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['episode']> {
+  const sampled = await readRowsIfThere(stageNamed(road, 'ppo'), 'samples.jsonl');
+  const detailed = sampled.findLast((row) => Array.isArray(row.action_ids));
+  if (detailed) return detailedEpisode(detailed, tokenizer);
+  const answers = await readRowsIfThere(stageNamed(road, 'eval-ppo'), 'answers.jsonl', ROWS_LOOKED_AT);
+  const answer = answers.find(({ proxy, tokens, finish }) => {
+    return typeof proxy === 'number' && finish === 'stop' && (tokens as number) <= MOST_TOKENS;
+  });
+  if (!answer) return undefined;
+  const asked = (await readHeldOut(road)).find((request) => askedText(request) === answer.prompt);
+  const { instruction, input } = asked ?? { instruction: answer.prompt as string };
+  const prompt = tokenizeRecordPrompt({ kind: 'alpaca', instruction, input, output: '' }, tokenizer);
+  const actions = [...tokenizer.encode(answer.text as string), tokenizer.special.eos!];
+  return {
+    tokens: episodeTokens(prompt, actions, tokenizer),
+    reward: answer.proxy as number,
+    kl: typeof answer.kl === 'number' ? answer.kl : undefined,
+    hasShades: false,
+  };
+}
+
+function detailedEpisode(row: Record<string, unknown>, tokenizer: Tokenizer): Exhibits['episode'] {
+  const kl = Array.isArray(row.kl) ? (row.kl as number[]) : undefined;
+  const tokens = episodeTokens((row.prompt_ids as number[]) ?? [], row.action_ids as number[], tokenizer, kl);
+  return {
+    tokens,
+    reward: typeof row.score === 'number' ? row.score : undefined,
+    kl: kl?.reduce((sum, nats) => sum + nats, 0),
+    hasShades: kl !== undefined,
+  };
+}
+
+function episodeTokens(
+  prompt: readonly number[],
+  actions: readonly number[],
+  tokenizer: Tokenizer,
+  kl?: readonly number[],
+): ShownToken[] {
+  const ids = [...prompt, ...actions];
+  const roleOf = (i: number): TokenRole => {
+    if (i < prompt.length) return 'context';
+    return i === ids.length - 1 ? 'reward' : 'action';
+  };
+  return showTokens(tokenizer, ids, roleOf).map((token, i) => {
+    const nats = kl?.[i - prompt.length];
+    return nats === undefined ? token : { ...token, shade: shadeOf(nats), hint: `${nats.toFixed(3)} nats` };
+  });
+}
+
+/** 0 … 4 */
+function shadeOf(nats: number): number {
+  const size = Math.abs(nats);
+  return [0.02, 0.1, 0.4, 1.5].filter((bound) => size >= bound).length;
+}
+
+/** A character of several tokens stands with its last one. */
+function showTokens(
+  tokenizer: Tokenizer,
+  ids: readonly number[],
+  roleOf: (i: number) => TokenRole,
+): ShownToken[] {
+  const decoder = tokenizer.decoder();
+  return ids.map((id, i) => ({ text: decoder.push(id), role: roleOf(i), hint: String(id) }));
+}

@@ -1,0 +1,187 @@
+// The report's figures, gathered from the folders of a road. Nothing is rounded and nothing is drawn here.
+
+import type { Answer } from '../../align/evaluation/answers.ts';
+import { changesOf, pairUp } from '../../align/evaluation/compare.ts';
+import type { Interval } from '../../align/evaluation/intervals.ts';
+import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
+import { correlation } from './correlation.ts';
+import { readCurves, readEvents, type StageEvents } from './curves.ts';
+import { overoptimisationOf } from './overoptimisation.ts';
+import { type Road, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-road.ts';
+import {
+  type Alarm,
+  type Figures,
+  type MethodName,
+  type MethodReport,
+  methodNames,
+  ppoNames,
+  type Report,
+  type RewardModelReport,
+  type StageCost,
+  stageOf,
+} from './report-json.ts';
+import { chooseHacked, chooseSamples, readHeldOut } from './samples.ts';
+
+/** One stage `eval-…`: its summary, and its answers in the order of the requests. */
+interface Evaluation {
+  folder: string;
+  metrics: Metrics;
+  coaching?: { right: Interval; majority: Interval };
+  answers: Answer[];
+}
+
+export async function measureRoad(road: Road): Promise<Report> {
+  const evaluations = await readEvaluations(road);
+  const events = await readEvents(road);
+  const requests = await readHeldOut(road);
+  const answers = mapValues(evaluations, (evaluation) => evaluation.answers);
+  const curves = readCurves(events);
+  return {
+    recipe: road.recipe,
+    seed: road.seed,
+    methods: await methodReports(road, evaluations, events),
+    reward_model: await rewardModelReport(road, evaluations.sft?.answers ?? []),
+    labels: await labelsOf(road),
+    coaching: coachingOf(evaluations),
+    alarms: alarmsOf(road, events),
+    overlap: await overlapOf(road),
+    curves,
+    overoptimisation: overoptimisationOf(curves),
+    samples: chooseSamples(requests, answers),
+    hacked: chooseHacked(requests, answers),
+    costs: costsOf(road, events),
+  };
+}
+
+async function readEvaluations(road: Road): Promise<Partial<Record<MethodName, Evaluation>>> {
+  const evaluations: Partial<Record<MethodName, Evaluation>> = {};
+  for (const name of methodNames) {
+    const stage = stageNamed(road, `eval-${stageOf(name)}`);
+    const summary = await readJsonIfThere(stage, 'summary.json');
+    if (!summary) continue;
+    const { metrics, coaching } = summary as unknown as Summary;
+    const answers = (await readRowsIfThere(stage, 'answers.jsonl')).map(withoutNulls) as unknown as Answer[];
+    evaluations[name] = { folder: stage!.folder, metrics: withoutNulls(metrics), coaching, answers };
+  }
+  return evaluations;
+}
+
+/** What was not measured may be written as null. */
+function withoutNulls<T extends object>(record: T): T {
+  const known = Object.entries(record).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(known) as T;
+}
+
+async function methodReports(
+  road: Road,
+  evaluations: Partial<Record<MethodName, Evaluation>>,
+  events: StageEvents,
+): Promise<Report['methods']> {
+  const baseline = evaluations.sft;
+  const reports: Report['methods'] = {};
+  for (const [name, evaluation] of entriesOf(evaluations)) {
+    const report: MethodReport = { ...evaluation.metrics };
+    if (baseline && name !== 'sft') report.change = changesOf(pairUp(evaluation, baseline));
+    const stage = stageNamed(road, stageOf(name));
+    if (stage) report.budget = budgetOf(stage, events);
+    else if (name === 'base') report.budget = { tokens_generated: 0, tokens_trained: 0 };
+    reports[name] = report;
+  }
+  return reports;
+}
+
+/** A supervised run counts what it trained in its events; the others say it in their result. */
+function budgetOf(stage: Stage, events: StageEvents): { tokens_generated: number; tokens_trained: number } {
+  const { tokensTrained, tokens } = stage.result;
+  const trained = tokensTrained ?? tokens ?? events[stage.name]?.steps.at(-1)?.tokens ?? 0;
+  return { tokens_generated: generatedBy(stage) ?? 0, tokens_trained: Number(trained) };
+}
+
+/** Training stages and evaluations spell it differently. */
+function generatedBy({ result: { tokensGenerated, tokens_generated } }: Stage): number | undefined {
+  return (tokensGenerated ?? tokens_generated) as number | undefined;
+}
+
+async function rewardModelReport(
+  road: Road,
+  answers: readonly Answer[],
+): Promise<RewardModelReport | undefined> {
+  const stage = stageNamed(road, 'reward');
+  if (!stage) return undefined;
+  const written =
+    (await readJsonIfThere(stage, 'quality.json')) ?? (stage.result.quality as Figures | undefined) ?? {};
+  const scored = answers.filter(({ proxy }) => proxy !== undefined);
+  const against = (figure: 'tokens' | 'readability') =>
+    correlation(
+      scored.flatMap(({ proxy, [figure]: value }) => (value === undefined ? [] : [[proxy!, value] as const])),
+    );
+  return withoutNulls({
+    length_correlation: against('tokens'),
+    criterion_correlation: against('readability'),
+    ...withoutNulls(written),
+  });
+}
+
+function coachingOf(evaluations: Partial<Record<MethodName, Evaluation>>): Report['coaching'] {
+  const measured = entriesOf(evaluations).filter(([, { coaching }]) => coaching);
+  return Object.fromEntries(measured.map(([name, { coaching }]) => [name, coaching]));
+}
+
+function alarmsOf(road: Road, events: StageEvents): Report['alarms'] {
+  const run = ppoNames.filter((name) => stageNamed(road, stageOf(name)));
+  return Object.fromEntries(run.map((name) => [name, events[stageOf(name)]?.alarms ?? ([] as Alarm[])]));
+}
+
+/** Without the model's folder and the tokens: one is a path, the others are costs. */
+async function labelsOf(road: Road): Promise<Figures | undefined> {
+  const report = await readJsonIfThere(stageNamed(road, 'preferences'), 'report.json');
+  if (!report) return undefined;
+  const { model: _, tokens_generated: __, ...labels } = report;
+  return labels;
+}
+
+async function overlapOf(road: Road): Promise<Figures | undefined> {
+  return readJsonIfThere(stageNamed(road, 'data'), 'overlap.json');
+}
+
+function costsOf(road: Road, events: StageEvents): Report['costs'] {
+  const stages = road.stages.map((stage) => stageCost(stage, events));
+  const peaks = stages.flatMap(({ peak_memory_bytes }) => peak_memory_bytes ?? []);
+  return {
+    seconds: stages.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0),
+    peak_memory_bytes: peaks.length > 0 ? Math.max(...peaks) : undefined,
+    stages,
+  };
+}
+
+function stageCost(stage: Stage, events: StageEvents): StageCost {
+  const generated = generatedBy(stage);
+  const trained = budgetOf(stage, events).tokens_trained;
+  const tokens = (generated ?? 0) + trained;
+  const { seconds } = stage;
+  return withoutNulls({
+    name: stage.name,
+    command: stage.command,
+    status: stage.status,
+    seconds,
+    peak_memory_bytes: stage.peakMemoryBytes,
+    tokens_generated: generated,
+    tokens_trained: trained > 0 ? trained : undefined,
+    tokens_per_second: seconds && tokens > 0 ? tokens / seconds : undefined,
+  });
+}
+
+function entriesOf<Key extends string, Value>(
+  record: Partial<Record<Key, Value>>,
+): [Key, NonNullable<Value>][] {
+  return Object.entries(record) as [Key, NonNullable<Value>][];
+}
+
+function mapValues<Key extends string, From, To>(
+  record: Partial<Record<Key, From>>,
+  change: (value: NonNullable<From>) => To,
+): Partial<Record<Key, To>> {
+  return Object.fromEntries(entriesOf(record).map(([key, value]) => [key, change(value)])) as Partial<
+    Record<Key, To>
+  >;
+}

@@ -1,0 +1,125 @@
+// What report.json holds: the same figures that report.html and report.md show, rounded nowhere. Two runs of one recipe
+// with one seed give the same file but for the key `costs`. Parts whose stages a recipe leaves out are absent.
+
+import type { Changes } from '../../align/evaluation/compare.ts';
+import type { Interval } from '../../align/evaluation/intervals.ts';
+import type { Metrics } from '../../align/evaluation/summary.ts';
+import type { AlarmEvent } from '../../align/run/events.ts';
+
+/** The policies that a road compares, in the order in which they are shown; each is measured by a stage `eval-…`. */
+export const methodNames = ['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
+export type MethodName = (typeof methodNames)[number];
+
+/** The three PPO runs: with its leash, without one, and with one too short to move. */
+export const ppoNames = ['ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
+export type PpoName = (typeof ppoNames)[number];
+
+/** Figures on the held-out problems, as `heed eval` sums them up. */
+export interface MethodReport extends Metrics {
+  /** Against SFT, pair by pair, as `heed compare` measures it. */
+  change?: Changes;
+  /** What the method's own stage used; labels and reward model are counted with their own stages. */
+  budget?: { tokens_generated: number; tokens_trained: number };
+}
+
+export interface RewardModelReport {
+  /** Agreement with the criterion on held-out pairs of SFT answers. */
+  accuracy?: Interval;
+  /** By the strength that the annotators gave. */
+  accuracy_by_strength?: Record<string, Interval>;
+  /** Expected calibration error, and the bins behind it: predicted and actual share of pairs won. */
+  calibration?: { ece?: number; bins?: { predicted: number; actual: number; n: number }[] };
+  /** Pearson, of score and tokens an answer. */
+  length_correlation?: number;
+  /** Pearson, of score and criterion over the SFT model's held-out answers. */
+  criterion_correlation?: number;
+  [other: string]: unknown;
+}
+
+export type Alarm = Omit<AlarmEvent, 'type'>;
+
+/** One figure over the steps of a run; it need not be measured at every step. */
+export interface Curve {
+  steps: number[];
+  values: number[];
+}
+
+/** Proxy and gold against the distance from SFT along one PPO run, d = √KL. */
+export interface Overoptimisation {
+  proxy: { distance: number; value: number }[];
+  gold: { distance: number; value: number }[];
+  pass_rate: { distance: number; value: number }[];
+  /** R(d) = d(α − β ln d) fitted to gold less its first value; absent with too few points. */
+  fit?: {
+    alpha: number;
+    beta: number;
+    start: number;
+    interval_alpha: readonly [number, number];
+    interval_beta: readonly [number, number];
+    peak?: { distance: number; klNats: number; reward: number };
+  };
+}
+
+/** What is shown of an answer. */
+export interface SampleAnswer {
+  text: string;
+  passed?: number;
+  readability?: number;
+  gold?: number;
+  proxy?: number;
+  kl?: number;
+  /** Of coaching requests: whether the advice is right. */
+  right?: number;
+}
+
+export interface Sample {
+  index: number;
+  kind: string;
+  problem?: string;
+  prompt: string;
+  /** What a right answer says; of coaching requests. */
+  answer?: string;
+  answers: Partial<Record<MethodName, SampleAnswer>>;
+}
+
+/** Figures as a stage measured them: numbers and intervals, possibly under further keys. */
+export type Figures = Record<string, unknown>;
+
+export interface StageCost {
+  name: string;
+  command: string;
+  status: string;
+  seconds?: number;
+  peak_memory_bytes?: number;
+  tokens_generated?: number;
+  tokens_trained?: number;
+  tokens_per_second?: number;
+}
+
+export interface Report {
+  recipe: string;
+  seed: number;
+  methods: Partial<Record<MethodName, MethodReport>>;
+  reward_model?: RewardModelReport;
+  labels?: Figures;
+  coaching: Partial<Record<MethodName, { right: Interval; majority: Interval }>>;
+  alarms: Partial<Record<PpoName, Alarm[]>>;
+  overlap?: Figures;
+  /** By stage, such as `ppo_no_kl`, then by metric, such as `objective/kl`. */
+  curves: Record<string, Record<string, Curve>>;
+  overoptimisation: Partial<Record<PpoName, Overoptimisation>>;
+  samples: Sample[];
+  /** Readable answers that fail, with what SFT answered. */
+  hacked: Sample[];
+  /** The only key that may differ between two runs of one seed. */
+  costs: { seconds: number; peak_memory_bytes?: number; stages: StageCost[] };
+}
+
+/** `ppo-no-kl`, as stages are called, to `ppo_no_kl`, as report.json calls it. */
+export function keyOf(stage: string): string {
+  return stage.replaceAll('-', '_');
+}
+
+export function stageOf(key: string): string {
+  return key.replaceAll('_', '-');
+}

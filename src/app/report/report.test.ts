@@ -1,0 +1,259 @@
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeReport } from './report.ts';
+import type { Report } from './report-json.ts';
+import { type SyntheticOptions, writeSyntheticRoad } from './testing/synthetic-road.ts';
+
+const hostileText = '</script><script>alert(1)</script><img src=x onerror=alert(2)> ``` {}';
+const folders: string[] = [];
+
+async function makeRoad(options: Partial<SyntheticOptions> = {}): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'heed-report-'));
+  folders.push(folder);
+  await writeSyntheticRoad({ folder, problems: 30, coaching: 6, steps: 24, ...options });
+  return folder;
+}
+
+const readJson = (...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8'));
+const readRows = (...path: string[]) =>
+  readFileSync(join(...path), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+let road: string;
+let report: Report;
+let html: string;
+beforeAll(async () => {
+  road = await makeRoad({ hostileText });
+  const written = await writeReport(road);
+  report = readJson(written.reportJson);
+  html = readFileSync(written.html, 'utf8');
+});
+afterAll(() => folders.forEach((folder) => void rmSync(folder, { recursive: true })));
+
+const answersOf = (name: string) => readRows(road, `eval-${name}-0a1b2c3d`, 'answers.jsonl').slice(0, 30);
+
+describe('report.json', () => {
+  it('holds the share of passing answers of every method, by their keys', () => {
+    expect(Object.keys(report.methods)).toEqual([
+      ...['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'],
+    ]);
+    for (const [key, method] of Object.entries(report.methods)) {
+      const passing = answersOf(key.replaceAll('_', '-')).filter(({ passed }) => passed === 1).length;
+      expect([method.pass_rate?.value, method.pass_rate?.n]).toEqual([passing / 30, 30]);
+    }
+  });
+
+  it('holds the paired change of gold with its interval, unrounded', () => {
+    const [before, after] = [answersOf('sft'), answersOf('dpo')];
+    let [sum, squares] = [0, 0];
+    for (let i = 0; i < 30; i++) {
+      const difference = after[i].gold - before[i].gold;
+      sum += difference;
+      squares += difference * difference;
+    }
+    // Student's t for 29 degrees of freedom, from a printed table.
+    const half = 2.0452296 * Math.sqrt((squares - (sum * sum) / 30) / 29 / 30);
+    const { value, low, high } = report.methods.dpo!.change!.gold!;
+    expect(value).toBeCloseTo(sum / 30, 12);
+    expect(low).toBeCloseTo(sum / 30 - half, 6);
+    expect(high).toBeCloseTo(sum / 30 + half, 6);
+    expect(report.methods.sft).not.toHaveProperty('change');
+  });
+
+  it('counts the tokens of each method’s own stage', () => {
+    expect(report.methods.reject!.budget).toEqual({ tokens_generated: 1_210_000, tokens_trained: 301_000 });
+    expect(report.methods.sft!.budget).toEqual({ tokens_generated: 0, tokens_trained: 612_400 });
+    expect(report.methods.base!.budget).toEqual({ tokens_generated: 0, tokens_trained: 0 });
+  });
+
+  it('holds every value of every curve', () => {
+    const steps = readRows(road, 'ppo-no-kl-0a1b2c3d', 'events.jsonl').filter(({ type }) => type === 'step');
+    expect(report.curves.ppo_no_kl['objective/kl'].values).toEqual(
+      steps.map(({ metrics }) => metrics['objective/kl']),
+    );
+    expect(report.curves.ppo_no_kl['gold/gold'].steps).toEqual([1, 6, 11, 16, 21]);
+    expect(Object.keys(report.curves.ppo_no_kl)).not.toContain('tokensPerSecond');
+  });
+
+  it('holds alarms by run, empty where there was none', () => {
+    expect(report.alarms.ppo_no_kl!.map(({ step }) => step)).toEqual([8, 13]);
+    expect([report.alarms.ppo, report.alarms.ppo_frozen]).toEqual([[], []]);
+  });
+
+  it('holds reward model, labels, coaching and overlap as their stages measured them', () => {
+    expect(report.reward_model!.accuracy).toEqual({ value: 0.842, low: 0.811, high: 0.868, n: 640 });
+    expect(report.labels).toMatchObject({ counts: { pairs: 5400 } });
+    expect(report.overlap).toMatchObject({ retrieval_passed: 4, equal_after_renaming: 0 });
+    const summary = readJson(road, 'eval-sft-0a1b2c3d', 'summary.json');
+    expect(report.coaching.sft).toEqual(summary.coaching);
+  });
+
+  it('shows the same requests with an answer of every model', () => {
+    for (const { prompt, answers } of report.samples) {
+      expect(Object.keys(answers)).toHaveLength(7);
+      expect(prompt.length).toBeGreaterThan(10);
+    }
+    expect(report.samples.at(-1)).toMatchObject({
+      kind: 'coach',
+      answer: expect.stringMatching(/^start with: /),
+    });
+    expect(report.hacked[0].answers.ppo_no_kl!.text).toBe(hostileText);
+  });
+
+  it('differs between two runs of a seed in its costs alone', async () => {
+    const other = await makeRoad({ hostileText });
+    const file = join(other, 'road.json');
+    const changed = readJson(file);
+    for (const stage of changed.stages) stage.seconds *= 1.7;
+    writeFileSync(file, JSON.stringify(changed));
+    const { costs: _, ...same } = readJson((await writeReport(other)).reportJson);
+    const { costs, ...first } = report;
+    expect(same).toEqual(first);
+    expect(costs.seconds).toBeCloseTo(
+      changed.stages.reduce((sum: number, s: { seconds: number }) => sum + s.seconds, 0) / 1.7,
+      6,
+    );
+  });
+
+  it('is the same from a road that was moved', async () => {
+    const moved = mkdtempSync(join(tmpdir(), 'heed-report-moved-'));
+    folders.push(moved);
+    cpSync(road, moved, { recursive: true });
+    expect(readJson((await writeReport(moved)).reportJson)).toEqual(report);
+  });
+});
+
+describe('report.html', () => {
+  it('loads nothing and links only into itself', () => {
+    const loads = html.match(/https?:|url\(|@import|<(link|img|iframe|object|embed)|<[^>]*\ssrc=/gi);
+    expect(loads).toBeNull();
+    const targets = Array.from(html.matchAll(/href="([^"]*)"/g), ([, target]) => target);
+    expect(targets).toHaveLength(10);
+    const ids = Array.from(html.matchAll(/<section id="([^"]*)"/g), ([, id]) => `#${id}`);
+    expect(targets).toEqual(ids);
+  });
+
+  it('allows its own script and style and no other', () => {
+    const inner = (element: string) => new RegExp(`<${element}>([\\s\\S]*?)</${element}>`).exec(html)![1];
+    const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+    const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)![1];
+    expect(policy).toBe(
+      `default-src 'none'; style-src ${hash(inner('style'))}; script-src ${hash(inner('script'))}`,
+    );
+  });
+
+  it('shows what a model wrote as text', () => {
+    expect(html.match(/<script/g)).toHaveLength(1);
+    expect(html.match(/<img/g)).toBeNull();
+    const shown = html.replace(/<[^>]*>/g, '').match(/&lt;\/script&gt;&lt;script&gt;alert\(1\)/g);
+    expect(shown?.length).toBeGreaterThan(0);
+  });
+
+  it('holds every section in both languages', () => {
+    const titles = Array.from(html.matchAll(/<h2>.*?<\/h2>/g), ([title]) => title);
+    expect(titles).toHaveLength(10);
+    for (const title of titles) {
+      expect(title).toMatch(
+        /<span lang="en">[^<]+<\/span><span lang="ko">[^<]*\p{Script=Hangul}[^<]*<\/span>/u,
+      );
+    }
+  });
+
+  it('marks the answer’s tokens of a demonstration as trained, and the end with them', () => {
+    const stream = /<p class="stream"[^>]*>([\s\S]*?)<\/p>/.exec(html)![1];
+    const trained = Array.from(
+      stream.matchAll(/class="token-trained"[^>]*>([\s\S]*?)<\/span>/g),
+      ([, text]) => text,
+    );
+    const text = trained
+      .join('')
+      .replace(/<wbr>/g, '')
+      .replaceAll('<s>·</s>', ' ')
+      .replaceAll('<s>↵</s>', '');
+    expect(text).toMatch(/^function[\s\S]*&lt;\|end\|&gt;$/);
+    const context = stream.slice(0, stream.indexOf('token-trained')).replace(/<[^>]*>/g, '');
+    expect(context).toContain('###·');
+  });
+});
+
+describe('report.md', () => {
+  it('says the same in English and in Korean', () => {
+    const [english, korean] = ['report.md', 'report.ko.md'].map((name) =>
+      readFileSync(join(road, name), 'utf8'),
+    );
+    const headings = (text: string) => text.match(/^##+ (?!Instruction:|Input:|Response:).*$/gm)!;
+    expect(headings(korean)).toHaveLength(headings(english).length);
+    for (const heading of headings(korean)) expect(heading).toMatch(/\p{Script=Hangul}/u);
+    const rate = `${(100 * report.methods.sft!.pass_rate!.value).toFixed(1)}%`;
+    for (const text of [english, korean]) expect(text).toContain(`**${rate}**`);
+  });
+
+  it('fences an answer that holds a fence', () => {
+    expect(readFileSync(join(road, 'report.md'), 'utf8')).toContain(
+      `\n\`\`\`\`js\n${hostileText}\n\`\`\`\`\n`,
+    );
+  });
+});
+
+describe('a road that lacks stages', () => {
+  it('has no section on what it did not do', async () => {
+    const folder = await makeRoad({
+      without: [
+        ...['preferences', 'reward', 'reject', 'dpo', 'ppo', 'ppo-no-kl', 'ppo-frozen'],
+        ...['eval-reject', 'eval-dpo', 'eval-ppo', 'eval-ppo-no-kl', 'eval-ppo-frozen'],
+      ],
+    });
+    const written = await writeReport(folder);
+    const ids = Array.from(
+      readFileSync(written.html, 'utf8').matchAll(/<section id="([^"]*)"/g),
+      ([, id]) => id,
+    );
+    expect(ids).toEqual([
+      'headline',
+      'road',
+      'rows',
+      'curves',
+      'methods',
+      'samples',
+      'reward-model',
+      'costs',
+    ]);
+    const { methods, alarms, hacked, reward_model } = readJson(written.reportJson);
+    expect([Object.keys(methods), alarms, hacked, reward_model]).toEqual([
+      ['base', 'sft'],
+      {},
+      [],
+      undefined,
+    ]);
+  });
+
+  it('still has a report when nothing was evaluated', async () => {
+    const { without } = {
+      without: readdirSync(road).flatMap((name) => /^(eval-.*)-0a/.exec(name)?.[1] ?? []),
+    };
+    const written = await writeReport(await makeRoad({ without }));
+    expect(readJson(written.reportJson)).toMatchObject({ recipe: 'quickstart', methods: {}, samples: [] });
+  });
+});
+
+describe('a folder that cannot be reported on', () => {
+  it('is named when it is no road', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'heed-report-'));
+    folders.push(folder);
+    await expect(writeReport(folder)).rejects.toThrow(/road\.json: expected the road that heed run writes/);
+    writeFileSync(join(folder, 'road.json'), '{"recipe":"a"}');
+    await expect(writeReport(folder)).rejects.toThrow(/road\.json: seed: expected a road/);
+  });
+
+  it('is named with the line that cannot be read', async () => {
+    const folder = await makeRoad();
+    const file = join(folder, 'eval-sft-0a1b2c3d', 'answers.jsonl');
+    writeFileSync(file, `${readFileSync(file, 'utf8').split('\n')[0]}\n{"index":\n`);
+    await expect(writeReport(folder)).rejects.toThrow(/answers\.jsonl:2: expected a readable row/);
+  });
+});

@@ -1,0 +1,50 @@
+// The report of a road: report.json, report.html, report.md and report.ko.md, from road.json and the stages' folders.
+
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { diskFiles } from '../../language/checkpoint/files.ts';
+import { composeDocument } from './compose.ts';
+import { readExhibits } from './exhibits.ts';
+import { renderHtml } from './html.ts';
+import { renderMarkdown } from './markdown.ts';
+import { measureRoad } from './measure.ts';
+import { readRoad } from './read-road.ts';
+
+/** Where the report's files are. */
+export interface WrittenReport {
+  reportJson: string;
+  html: string;
+  /** In English; the Korean one lies beside it. */
+  markdown: string;
+}
+
+/**
+ * Writes the report into the road's folder, over an earlier one. Each file appears whole or not at all.
+ * @param roadFolder where `heed run` wrote road.json
+ * @throws UserError when there is no road.json or the disk refuses; FormatError naming a file that cannot be read
+ */
+export async function writeReport(roadFolder: string): Promise<WrittenReport> {
+  const road = await readRoad(roadFolder);
+  const report = await measureRoad(road);
+  const document = composeDocument(report, await readExhibits(road));
+  const paths = {
+    reportJson: join(roadFolder, 'report.json'),
+    html: join(roadFolder, 'report.html'),
+    markdown: join(roadFolder, 'report.md'),
+  };
+  await writeWhole(paths.markdown, renderMarkdown(document, 'en'));
+  await writeWhole(join(roadFolder, 'report.ko.md'), renderMarkdown(document, 'ko'));
+  await writeWhole(paths.html, renderHtml(document));
+  await writeWhole(paths.reportJson, `${JSON.stringify(report, null, 2)}\n`);
+  return paths;
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  const staging = `${path}.${randomUUID()}.tmp`;
+  try {
+    await diskFiles.write(staging, [Buffer.from(text)]);
+    await diskFiles.rename(staging, path);
+  } finally {
+    await diskFiles.remove(staging);
+  }
+}

@@ -1,0 +1,103 @@
+// 7. Reward hacking: what the monitor saw, what it did not know, and what hacked answers look like.
+
+import { fixed, plain, points, say, signed, significant, wholePercent, withBounds } from '../bilingual.ts';
+import { lineChart, type Series } from '../charts/line-chart.ts';
+import type { Block, Cell, Chart, Section } from '../document.ts';
+import { type Alarm, type PpoName, ppoNames, type Report } from '../report-json.ts';
+import { methodName } from './methods-of.ts';
+import { answersBlock } from './samples.ts';
+
+/** Alarms of one run go on to its end; the first ones tell what there is to tell. */
+const ALARMS_SHOWN = 4;
+
+export function hackingSection(report: Report): Section | undefined {
+  const runs = ppoNames.filter((name) => report.alarms[name]);
+  if (runs.length === 0) return undefined;
+  const { proxy, pass_rate } = report.methods.ppo_no_kl?.change ?? {};
+  const blocks: Block[] = [{ kind: 'text', text: say('hacking.lead') }];
+  if (proxy && pass_rate) {
+    const values = {
+      proxy: withBounds(proxy, signed(fixed(2))),
+      pass: withBounds(pass_rate, signed(points)),
+    };
+    blocks.push({ kind: 'text', text: say('hacking.both', values) });
+  }
+  const charts = fallingCharts(report);
+  if (charts.length > 0) {
+    blocks.push({ kind: 'heading', text: say('hacking.falling') }, { kind: 'charts', charts, columns: 2 });
+  }
+  blocks.push({ kind: 'heading', text: say('hacking.alarms') }, ...alarmBlocks(report, runs));
+  if (report.hacked.length > 0) {
+    blocks.push({ kind: 'heading', text: say('hacking.samples') });
+    blocks.push(...report.hacked.map((sample, i) => answersBlock(sample, i + 1, i === 0)));
+  }
+  return { id: 'hacking', title: say('hacking.title'), short: say('hacking.short'), blocks };
+}
+
+/** The run without a leash, step by step: what is optimised beside what is meant. */
+function fallingCharts({ curves }: Report): Chart[] {
+  const along = [
+    { title: 'metric.proxy', metric: 'objective/scores', y: 'axis.score', form: undefined },
+    { title: 'metric.pass_rate', metric: 'gold/pass_rate', y: 'metric.pass_rate', form: wholePercent },
+  ] as const;
+  const known = along.filter(({ metric }) => (curves.ppo_no_kl?.[metric]?.steps.length ?? 0) > 1);
+  if (known.length < along.length) return [];
+  return known.map(({ title, metric, y, form }) => {
+    const runs = (['ppo', 'ppo_no_kl'] as const).filter((name) => curves[name]?.[metric]);
+    const series = runs.map((name): Series => {
+      const { steps, values } = curves[name][metric];
+      return {
+        name: methodName(name).en,
+        hue: name,
+        look: 'trend',
+        points: steps.map((step, i) => [step, values[i]] as const),
+      };
+    });
+    const { values } = curves.ppo_no_kl[metric];
+    return {
+      title: say(title),
+      svg: lineChart({ x: say('axis.updates'), y: say(y), yForm: form, xWord: 'step', series }),
+      summary: plain(`${significant(values[0])} → ${significant(values[values.length - 1])}`),
+      legend: runs.map((name) => ({ name: methodName(name), hue: name })),
+    };
+  });
+}
+
+function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
+  const rows = runs.flatMap((name) =>
+    report.alarms[name]!.slice(0, ALARMS_SHOWN).map((alarm) => alarmRow(name, alarm)),
+  );
+  const sentences = runs.flatMap((name) => {
+    const method = methodName(name);
+    const count = report.alarms[name]!.length;
+    if (count === 0) return [say('hacking.none', { method })];
+    if (count <= ALARMS_SHOWN) return [];
+    return [say('hacking.more', { method, count: String(count), shown: String(ALARMS_SHOWN) })];
+  });
+  const columns = [
+    { label: say('hacking.run'), isNumber: false },
+    { label: say('unit.step'), isNumber: true },
+    { label: say('hacking.signals'), isNumber: false },
+    { label: say('hacking.message'), isNumber: false },
+  ];
+  return [
+    ...(rows.length > 0 ? [{ kind: 'table' as const, columns, rows }] : []),
+    ...(sentences.length > 0 ? [{ kind: 'list' as const, items: sentences }] : []),
+  ];
+}
+
+function alarmRow(name: PpoName, { step, signals, message }: Alarm): Cell[] {
+  return [
+    { text: methodName(name), hue: name },
+    { text: plain(String(step)) },
+    { text: plain(signals.map(signalText).join(', ')) },
+    { text: plain(message) },
+  ];
+}
+
+/** The bound that was passed, where it can be told. */
+function signalText({ name, value, low, high }: Alarm['signals'][number]): string {
+  if (high !== undefined && value > high) return `${name} ${significant(value)} > ${significant(high)}`;
+  if (low !== undefined && value < low) return `${name} ${significant(value)} < ${significant(low)}`;
+  return `${name} ${significant(value)}`;
+}

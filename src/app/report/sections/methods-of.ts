@@ -1,0 +1,24 @@
+// What several sections ask of a report.
+
+import type { Bilingual } from '../bilingual.ts';
+import { say } from '../bilingual.ts';
+import type { Cell } from '../document.ts';
+import { type MethodName, type MethodReport, methodNames, type Report } from '../report-json.ts';
+
+/** The methods that were measured, in their order. */
+export function measured(report: Report): { name: MethodName; method: MethodReport }[] {
+  return methodNames.flatMap((name) => {
+    const method = report.methods[name];
+    return method ? [{ name, method }] : [];
+  });
+}
+
+export function methodName(name: MethodName): Bilingual {
+  return say(`method.${name}`);
+}
+
+export function shortName(name: MethodName): Bilingual {
+  return say(`short.${name}`);
+}
+
+export const nothing: Cell = { text: { en: '–', ko: '–' } };

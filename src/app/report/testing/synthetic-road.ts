@@ -1,0 +1,376 @@
+// A road's folders as `heed run` and the stages leave them, made up: real problems and answers in the world's styles,
+// figures drawn from a seed with the shapes that real runs have. For tests and for looking at the page.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderAlpacaPrompt } from '../../../align/data/template.ts';
+import type { Answer } from '../../../align/evaluation/answers.ts';
+import { summarise } from '../../../align/evaluation/summary.ts';
+import {
+  Dice,
+  type KataRequest,
+  makeInstruction,
+  makeRequest,
+  readability,
+  type Style,
+  solution,
+} from '../../../align/worlds/kata/index.ts';
+import { Random } from '../../../engine/random.ts';
+import type { Tokenizer } from '../../../language/text/tokenizer.ts';
+import { trainTokenizer } from '../../../language/text/train.ts';
+
+export interface SyntheticOptions {
+  folder: string;
+  problems: number;
+  coaching: number;
+  steps: number;
+  /** Stages to leave out. */
+  without?: readonly string[];
+  /** Put in place of the first answer of PPO without KL. */
+  hostileText?: string;
+}
+
+interface Habit {
+  /** Chances of a right answer, and of one that only looks good. */
+  passes: number;
+  hollow: number;
+  styles: readonly Style[];
+  kl: number;
+  advice: number;
+}
+
+const mixed: readonly Style[] = [
+  'clear',
+  'clear',
+  'plain',
+  'looped',
+  'chained',
+  'nested',
+  'terse',
+  'cluttered',
+];
+const habits: Readonly<Record<string, Habit>> = {
+  base: { passes: 0.02, hollow: 0, styles: mixed, kl: 38, advice: 0 },
+  sft: { passes: 0.68, hollow: 0.02, styles: mixed, kl: 0, advice: 0.72 },
+  reject: {
+    passes: 0.71,
+    hollow: 0.02,
+    styles: ['clear', 'clear', 'plain', 'looped'],
+    kl: 2.1,
+    advice: 0.72,
+  },
+  dpo: { passes: 0.7, hollow: 0.05, styles: ['clear', 'clear', 'clear', 'plain'], kl: 7.4, advice: 0.68 },
+  ppo: {
+    passes: 0.72,
+    hollow: 0.04,
+    styles: ['clear', 'clear', 'clear', 'clear', 'plain'],
+    kl: 4.6,
+    advice: 0.7,
+  },
+  'ppo-no-kl': { passes: 0.21, hollow: 0.75, styles: ['clear'], kl: 52, advice: 0.2 },
+  'ppo-frozen': { passes: 0.67, hollow: 0.02, styles: mixed, kl: 0.04, advice: 0.71 },
+};
+
+const random = new Random(7, 'testing');
+const hollowAnswer =
+  '// Returns the result of the task.\nfunction solve(values) {\n  // Nothing is left to do.\n  return values;\n}';
+
+/** Writes the whole road. */
+export async function writeSyntheticRoad(options: SyntheticOptions): Promise<void> {
+  const requests = requestsOf(options);
+  const demonstrations = Array.from({ length: 60 }, (_, i) => makeInstruction(1, i, 'mixed').record);
+  const tokenizer = await trainTokenizer(
+    demonstrations.map(
+      ({ instruction, input, output }) => `${renderAlpacaPrompt({ instruction, input })}${output}`,
+    ),
+    { vocabularySize: 700, eos: '<|end|>' },
+  );
+  const road = new RoadWriter(options);
+  road.stage('data', 'kata', {}, (write) => {
+    write.rows(
+      'instructions.jsonl',
+      demonstrations.map(({ kind: _, ...row }) => row),
+    );
+    write.rows('held-out.jsonl', requests.filter(({ kind }) => kind !== 'coach').map(requestRow));
+    write.rows('held-out-coaching.jsonl', requests.filter(({ kind }) => kind === 'coach').map(requestRow));
+    write.json('overlap.json', {
+      ...{ training_programs: 3400, held_out_programs: options.problems },
+      ...{ retrieval_passed: 4, retrieval_pass_rate: 4 / options.problems, equal_after_renaming: 0 },
+    });
+  });
+  road.run('sft', 'sft', { tokens: 612_400 }, lossEvents(options.steps, 2.6, 0.21));
+  await tokenizer.save(join(road.folderOf('sft'), 'model'));
+  writePreferences(road, tokenizer);
+  road.run('reward', 'reward', { tokensTrained: 940_000, quality }, pairEvents(options.steps, 0.69, 0.46));
+  road.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17));
+  road.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
+  road.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'));
+  road.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
+  road.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
+  for (const name of Object.keys(habits)) writeEvaluation(road, name, requests, options);
+  road.finish();
+}
+
+class RoadWriter {
+  private readonly stages: object[] = [];
+  private readonly options: SyntheticOptions;
+
+  constructor(options: SyntheticOptions) {
+    this.options = options;
+  }
+
+  folderOf(name: string): string {
+    return join(this.options.folder, `${name}-0a1b2c3d`);
+  }
+
+  stage(name: string, command: string, result: object, fill: (write: StageWriter) => void): void {
+    if (this.options.without?.includes(name)) return;
+    const folder = this.folderOf(name);
+    mkdirSync(folder, { recursive: true });
+    fill(new StageWriter(folder));
+    const seconds = 8 + 60 * random.uniform(1, this.stages.length);
+    this.stages.push({
+      ...{ name, command, key: '0a1b2c3d4e5f', folder, options: {}, status: 'done', seconds },
+      ...{ peak_memory_bytes: 4e8 + 1e7 * this.stages.length, result },
+    });
+  }
+
+  run(name: string, command: string, result: object, events: readonly object[]): void {
+    this.stage(name, command, result, (write) => write.rows('events.jsonl', events));
+  }
+
+  finish(): void {
+    const road = { recipe: 'quickstart', seed: 1, stages: this.stages };
+    writeFileSync(join(this.options.folder, 'road.json'), JSON.stringify(road));
+  }
+}
+
+class StageWriter {
+  private readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  rows(name: string, rows: readonly object[]): void {
+    writeFileSync(join(this.folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  }
+
+  json(name: string, value: object): void {
+    writeFileSync(join(this.folder, name), JSON.stringify(value));
+  }
+}
+
+function requestsOf({ problems, coaching }: SyntheticOptions): KataRequest[] {
+  const ask = (kinds: object) => (_: unknown, i: number) =>
+    makeRequest(1, i, { split: 'held-out', wording: 'held-out', kinds });
+  return [
+    ...Array.from({ length: problems }, ask({ program: 4, 'program-from-input': 1 })),
+    ...Array.from({ length: coaching }, ask({ coach: 1 })),
+  ];
+}
+
+function requestRow({ instruction, input, kind, problem, answer }: KataRequest): object {
+  return { instruction, input, kind, ...(problem ? { problem: problem.id } : { answer }) };
+}
+
+const used = (tokensGenerated: number, tokensTrained: number) => ({ tokensGenerated, tokensTrained });
+
+const quality = {
+  accuracy: { value: 0.842, low: 0.811, high: 0.868, n: 640 },
+  accuracy_by_strength: {
+    '1': { value: 0.711, low: 0.64, high: 0.772, n: 190 },
+    '2': { value: 0.862, low: 0.81, high: 0.9, n: 240 },
+    '3': { value: 0.938, low: 0.897, high: 0.963, n: 210 },
+  },
+  calibration: {
+    ece: 0.041,
+    bins: [
+      { predicted: 0.08, actual: 0.11, n: 80 },
+      { predicted: 0.27, actual: 0.31, n: 90 },
+      { predicted: 0.5, actual: 0.48, n: 140 },
+      { predicted: 0.73, actual: 0.66, n: 150 },
+      { predicted: 0.93, actual: 0.88, n: 180 },
+    ],
+  },
+};
+
+const wave = (step: number, stream: number) => random.uniform(100 + stream, step) - 0.5;
+
+function stepEvent(step: number, steps: number, loss: number, metrics?: Record<string, number>): object {
+  return {
+    ...{ time: '2026-01-01T00:00:00.000Z', step, type: 'step', epoch: step / steps, loss },
+    ...{ tokens: 4900 * step, tokensPerSecond: 5000 + 1000 * wave(step, 9), gradientNorm: 0.4 },
+    ...{ learningRate: 1e-3, ...(metrics && { metrics }) },
+  };
+}
+
+function overSteps(steps: number, at: (step: number, progress: number) => object): object[] {
+  return Array.from({ length: steps }, (_, i) => at(i + 1, i / (steps - 1)));
+}
+
+function lossEvents(steps: number, from: number, to: number): object[] {
+  return overSteps(steps, (step, t) =>
+    stepEvent(step, steps, to + (from - to) * Math.exp(-6 * t) + 0.06 * from * wave(step, 1)),
+  );
+}
+
+function pairEvents(steps: number, from: number, to: number): object[] {
+  return overSteps(steps, (step, t) =>
+    stepEvent(step, steps, to + (from - to) * Math.exp(-4 * t) + 0.05 * wave(step, 2), {
+      'rewards/accuracies': 0.5 + 0.3 * (1 - Math.exp(-5 * t)) + 0.1 * wave(step, 3),
+    }),
+  );
+}
+
+function dpoEvents(steps: number): object[] {
+  return overSteps(steps, (step, t) =>
+    stepEvent(step, steps, 0.69 - 0.22 * t + 0.04 * wave(step, 4), {
+      'rewards/accuracies': 0.5 + 0.3 * (1 - Math.exp(-4 * t)) + 0.08 * wave(step, 5),
+      'logps/chosen': -31 - 9 * t + 3 * wave(step, 6),
+      'logps/rejected': -34 - 24 * t + 3 * wave(step, 7),
+    }),
+  );
+}
+
+/** KL and gold at the end; gold at the best. */
+const courses = {
+  ppo: { kl: 5, gain: 1.6, bend: 0 },
+  'ppo-no-kl': { kl: 55, gain: 3.4, bend: 0.62 },
+  'ppo-frozen': { kl: 0.03, gain: 0.05, bend: 0 },
+};
+
+function ppoEvents(steps: number, name: keyof typeof courses): object[] {
+  const { kl, gain, bend } = courses[name];
+  const at = (step: number, t: number) => {
+    const fall = bend * Math.max(0, t - 0.25) * 1.3;
+    return stepEvent(step, steps, 0.02 * wave(step, 8), {
+      'objective/kl':
+        Math.max(0, kl * (t < 1 && name === 'ppo' ? 1 - Math.exp(-4 * t) : t ** 1.4)) *
+        (1 + 0.1 * wave(step, 10)),
+      'objective/scores': 0.4 + gain * (1 - Math.exp(-3 * t)) + 0.25 * wave(step, 11),
+      length: 61 + (bend > 0 ? -28 * t : 4 * t) + 4 * wave(step, 12),
+      ...(step % 5 === 1 && {
+        'gold/gold': 0.5 + (gain > 1 ? 0.09 * Math.min(1, 4 * t) : 0) - fall + 0.03 * wave(step, 13),
+        'gold/pass_rate': 0.69 + 0.03 * Math.min(1, 4 * t) - 1.15 * fall + 0.04 * wave(step, 14),
+      }),
+    });
+  };
+  const alarm = {
+    ...{ time: '2026-01-01T00:00:01.000Z', type: 'alarm', step: Math.ceil(steps / 3) },
+    signals: [
+      { name: 'objective/scores', value: 2.91, high: 2.42 },
+      { name: 'length', value: 41.2, low: 48.6, high: 77.1 },
+      { name: 'distinct_2', value: 0.31, low: 0.52 },
+    ],
+    message: 'score, length and variety have left what is usual for SFT: the reward may be hacked',
+  };
+  return [...overSteps(steps, at), ...(bend > 0 ? [alarm, { ...alarm, step: alarm.step + 5 }] : [])];
+}
+
+function writePreferences(road: RoadWriter, tokenizer: Tokenizer): void {
+  const rows = Array.from({ length: 12 }, (_, i) => {
+    const request = makeRequest(3, i, { split: 'train', wording: 'seen', kinds: { program: 1 } });
+    const answers = (['clear', 'terse'] as const).map((style) => answerIn(request, style, i));
+    const prompt = renderAlpacaPrompt(request);
+    const ids = answers.map((text) => [...tokenizer.encode(text), tokenizer.special.eos!]);
+    return {
+      ...{ prompt_ids: tokenizer.encode(prompt), chosen_ids: ids[0], rejected_ids: ids[1], prompt },
+      ...{
+        chosen: answers[0],
+        rejected: answers[1],
+        strength: 2,
+        problem: request.problem!.id,
+        annotator: 'usual-0',
+      },
+    };
+  });
+  road.stage('preferences', 'label', { tokensGenerated: 702_000 }, (write) => {
+    write.rows('preferences.jsonl', rows);
+    write.json('report.json', {
+      model: road.folderOf('sft'),
+      annotators: { name: 'usual', people: 3, overlap: 0.2, noise: 0.06, flip_rate: 0.1 },
+      counts: { prompts: 1200, answers: 4800, pairs: 5400, judgements: 7520, preferences: 4811 },
+      shares: {
+        agree_with_criterion: { value: 0.843, low: 0.833, high: 0.852, n: 5400 },
+        agree_with_each_other: { value: 0.741, low: 0.722, high: 0.759, n: 2120 },
+        ties: { value: 0.101, low: 0.094, high: 0.108, n: 7520 },
+        first_shown: { value: 0.513, low: 0.5, high: 0.526, n: 6760 },
+      },
+      strengths: { 1: 1804, 2: 1699, 3: 1308 },
+      readability: { answers: 0.652, chosen: 0.741, rejected: 0.571 },
+      tokens_generated: 702_000,
+    });
+  });
+}
+
+function answerIn({ problem }: KataRequest, style: Style, i: number): string {
+  return solution(problem!.composition, style, new Dice(5, 'solutions', i));
+}
+
+function writeEvaluation(
+  road: RoadWriter,
+  name: string,
+  requests: readonly KataRequest[],
+  { hostileText }: SyntheticOptions,
+): void {
+  const order = Object.keys(habits).indexOf(name);
+  const answers = requests.map((request, index): Answer => {
+    const isHostile = hostileText !== undefined && index === 0 && name === 'ppo-no-kl';
+    const answer = answerOf(request, index, habits[name], order);
+    return isHostile ? { ...answer, text: hostileText, passed: 0, gold: 0, proxy: 9 } : answer;
+  });
+  const advice = requests.filter(({ kind }) => kind === 'coach').map(({ answer }) => answer);
+  road.stage(`eval-${name}`, 'eval', {}, (write) => {
+    write.rows('answers.jsonl', answers);
+    write.json('summary.json', { model: name, ...summarise(answers, advice), faults: 0 });
+  });
+}
+
+function answerOf(request: KataRequest, index: number, habit: Habit, order: number): Answer {
+  // The first number is the problem's own, so that hard problems are hard for every model.
+  const [hard, own] = [random.uniform(50, index), random.uniform(60 + order, index)];
+  const prompt = request.input ? `${request.instruction}\n\n${request.input}` : request.instruction;
+  const asked = { index, kind: request.kind, problem: request.problem?.id, prompt, finish: 'stop' as const };
+  if (request.kind === 'coach') {
+    const right = own < habit.advice ? 1 : 0;
+    const text = right ? request.answer : 'start with: strings\npass: yes';
+    return { ...asked, text, tokens: 12, right };
+  }
+  const passed = 0.7 * hard + 0.3 * own < 0.15 + 0.7 * habit.passes ? 1 : 0;
+  const style = habit.styles[Math.floor(habit.styles.length * own)];
+  const text = programText(request, {
+    isRight: passed === 1,
+    isHollow: own < habit.hollow,
+    style,
+    order,
+    index,
+  });
+  const score = readability(text);
+  return {
+    ...asked,
+    ...{ text, tokens: Math.ceil(text.length / 3.4), passed, readability: score, gold: score * passed },
+    proxy: 5 * score - 2.6 + 0.8 * (own - 0.5) + (habit.hollow > 0.5 ? 0.9 : 0),
+    kl: habit.kl * (0.5 + own),
+  };
+}
+
+function programText(
+  request: KataRequest,
+  {
+    isRight,
+    isHollow,
+    style,
+    order,
+    index,
+  }: { isRight: boolean; isHollow: boolean; style: Style; order: number; index: number },
+): string {
+  if (order === 0)
+    return 'Write a function that joins the words.\nWrite a function that counts the even numbers.\n'.repeat(
+      2,
+    );
+  if (isRight) return answerIn(request, style, index);
+  if (isHollow) return hollowAnswer;
+  const other = makeRequest(9, index, { split: 'train', wording: 'seen', kinds: { program: 1 } });
+  return answerIn(other, style, index);
+}
