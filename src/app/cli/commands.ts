@@ -11,6 +11,7 @@ import { label } from './commands/label.ts';
 import { ppo } from './commands/ppo.ts';
 import { pretrain } from './commands/pretrain.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
+import { report } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { score } from './commands/score.ts';
 import { sft } from './commands/sft.ts';
@@ -37,4 +38,5 @@ export const commands: readonly Command[] = [
   quickstartCommand(stageCommands),
   runCommand(stageCommands),
   ...stageCommands,
+  report,
 ];
