@@ -1,13 +1,12 @@
 // What a study of labels says about itself: how much was labelled, how well people agree with each other and with the
 // criterion that they are simulated from, and what the side on which an answer stood did to its chances.
 
-import { type Interval, shareInterval } from '../intervals.ts';
+import { type Interval, shareInterval } from '../../scoring/intervals.ts';
 import type { SampledAnswer } from './answer-log.ts';
 import type { Judgement, Study } from './comparisons.ts';
 import { byPair, type Decision, winnerOf } from './preferences.ts';
 
 export interface LabelReport {
-  model: string;
   annotators: {
     name: string;
     people: number;
@@ -63,12 +62,11 @@ export interface Labelled {
   faults: number;
 }
 
-export function reportLabels(model: string, study: Study, labelled: Labelled): LabelReport {
+export function reportLabels(study: Study, labelled: Labelled): LabelReport {
   const { prompts, judgements, decisions } = labelled;
   const answers = prompts.flat();
   const criterion = (index: number, sample: number) => prompts[index][sample].readability;
   return {
-    model,
     annotators: describePeople(study),
     counts: {
       prompts: prompts.length,

@@ -50,11 +50,7 @@ export async function labelPrompts(
     const study = studyOf(options);
     const judgements = [...judge(answers, study)];
     folder.appendJudgements(judgements);
-    const { preferences, rankings, report } = concluded(
-      judgements,
-      { prompts, answers, study, faults },
-      options,
-    );
+    const { preferences, rankings, report } = concluded(judgements, { prompts, answers, study, faults });
     await folder.finish(preferences, rankings, report);
     return resultOf(options, report, false);
   } finally {
@@ -74,7 +70,6 @@ interface Judged {
 function concluded(
   judgements: readonly Judgement[],
   { prompts, answers, study, faults }: Judged,
-  { model }: LabelOptions,
 ): { preferences: Preference[]; rankings: Ranking[]; report: LabelReport } {
   const decisions = byPair(judgements).flatMap((same) => decide(same) ?? []);
   const isRanked = study.pairs === undefined && answers[0].length > 2;
@@ -90,7 +85,7 @@ function concluded(
       preferenceOf(decision, prompts[decision.index], answers[decision.index]),
     ),
     rankings,
-    report: reportLabels(model, study, {
+    report: reportLabels(study, {
       prompts: answers,
       judgements,
       decisions,

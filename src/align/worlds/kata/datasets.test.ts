@@ -17,6 +17,7 @@ interface Row {
   kind: string;
   problem: string;
   answer: string;
+  text: string;
 }
 
 let folder: string;
@@ -136,7 +137,7 @@ describe('the files of a kata study', () => {
   it('bring the prompt template beside a corpus, with input and without', async () => {
     const out = join(folder, 'template');
     await write({ out, instructions: 1, prompts: 0, problems: 1, coaching: 0, documents: 200 });
-    const texts = read('template.jsonl', out).map(({ text }) => text);
+    const texts = read('template.jsonl', out).map((row) => `${(row as { text?: unknown }).text}`);
     expect(texts).toHaveLength(4);
     expect(texts[0]).toMatch(/^Below is an instruction.*### Instruction:.*### Input:.*### Response:\n$/s);
     expect(texts[1]).not.toContain('### Input:');

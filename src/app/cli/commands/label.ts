@@ -1,7 +1,6 @@
 // heed label: answers of a model, compared by simulated annotators.
 
 import { z } from 'zod';
-import type { Interval } from '../../../align/evaluation/intervals.ts';
 import type { LabelResult } from '../../../align/evaluation/labels/label.ts';
 import type {
   AnnotatorName,
@@ -9,6 +8,7 @@ import type {
   LabelOptions,
 } from '../../../align/evaluation/labels/label-options.ts';
 import type { LabelReport } from '../../../align/evaluation/labels/label-report.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { showInterval } from '../interval-text.ts';
