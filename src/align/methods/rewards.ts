@@ -4,10 +4,10 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
-import type { Backend } from '../../engine/runtime/backend.ts';
+import type { Backend, Program } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { sequenceScores } from '../scoring/sequences.ts';
+import { releaseAll, sequenceScores } from '../scoring/sequences.ts';
 
 /** A reward model's folder, or a function that a module exports; weight 1 unless given. */
 export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
@@ -33,6 +33,7 @@ export interface RewardMember {
   weight: number;
   /** A model's score is (raw − mean) / deviation where it has rewardStatistics. */
   score(answers: readonly RewardedAnswer[]): Promise<Float64Array>;
+  close(): Promise<void>;
 }
 
 export interface Rewards {
@@ -66,8 +67,9 @@ export async function loadRewards(
       }
       return sum;
     },
-    // Programs live no longer than a call; this is for members that hold something.
-    async close() {},
+    async close() {
+      for (const member of members) await member.close();
+    },
   };
 }
 
@@ -77,23 +79,26 @@ async function loadMember(
   policy: Pick<Model, 'tokenizerFiles'> | undefined,
 ): Promise<RewardMember> {
   const { weight = 1 } = spec;
-  const [name, score] =
-    'model' in spec
-      ? [spec.model, await scorerOfModel(spec.model, backend, policy)]
-      : [spec.name, await scorerOfFunction(spec)];
+  const scorer =
+    'model' in spec ? await scorerOfModel(spec.model, backend, policy) : await scorerOfFunction(spec);
+  const name = 'model' in spec ? spec.model : spec.name;
   return {
     name,
     weight,
     async score(answers) {
       if (answers.length === 0) return new Float64Array(0);
-      const values = await score(answers);
+      const values = await scorer.score(answers);
       requireFinite(name, answers, values);
       return Float64Array.from(values);
     },
+    close: scorer.close,
   };
 }
 
-type Scorer = (answers: readonly RewardedAnswer[]) => Promise<ArrayLike<number>>;
+interface Scorer {
+  score: (answers: readonly RewardedAnswer[]) => Promise<ArrayLike<number>>;
+  close: () => Promise<void>;
+}
 
 async function scorerOfModel(
   path: string,
@@ -103,23 +108,30 @@ async function scorerOfModel(
   const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
   if (policy) requireSameTokenizer(path, model, policy);
   const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
-  return async (answers) => {
-    const sequences = answers.map(({ tokens }) => tokens);
-    const raw = await sequenceScores(backend, model, sequences, { batchTokens });
-    return raw.map((score) => (score - mean) / (deviation || 1));
+  const programs = new Map<string, Program>();
+  return {
+    async score(answers) {
+      const sequences = answers.map(({ tokens }) => tokens);
+      const raw = await sequenceScores(backend, model, sequences, { batchTokens, programs });
+      return raw.map((score) => (score - mean) / (deviation || 1));
+    },
+    close: () => releaseAll(programs),
   };
 }
 
 async function scorerOfFunction({ module, name }: { module: string; name: string }): Promise<Scorer> {
   const call = await importFunction(module, name);
-  return async (answers) => {
-    const values = await called(call, name, answers);
-    if (values?.length === answers.length) return values;
-    throw new UserError({
-      where: `reward ${name}`,
-      expected: `${answers.length} numbers, one for each answer`,
-      found: values?.length === undefined ? String(values) : `${values.length}`,
-    });
+  return {
+    async score(answers) {
+      const values = await called(call, name, answers);
+      if (values?.length === answers.length) return values;
+      throw new UserError({
+        where: `reward ${name}`,
+        expected: `${answers.length} numbers, one for each answer`,
+        found: values?.length === undefined ? String(values) : `${values.length}`,
+      });
+    },
+    async close() {},
   };
 }
 

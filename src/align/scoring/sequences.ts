@@ -25,6 +25,8 @@ export interface ScoringOptions {
   /** After each run: tokens done, padding not counted. */
   onProgress?: (tokens: number) => void;
   signal?: AbortSignal;
+  /** Where compiled programs are kept from call to call, for a caller that releases them; of one model and one question. */
+  programs?: Map<string, Program>;
 }
 
 interface ScoredModel {
@@ -121,19 +123,19 @@ async function score(
   backend: Backend,
   { config, parameters }: ScoredModel,
   sequences: readonly TokenRow[],
-  { batchTokens, onProgress, signal }: ScoringOptions,
+  { batchTokens, onProgress, signal, programs: kept }: ScoringOptions,
   ask: (batch: Batch) => Question,
 ): Promise<void> {
   const weights: Feeds = Object.fromEntries(parameters);
+  const programs = kept ?? new Map<string, Program>();
   let tokens = 0;
   for (const [length, members] of byWindowLength(sequences, config.maxPositions)) {
-    const programs = new Map<string, Program>();
     try {
       for (const batch of batchesOf(sequences, members, length, batchTokens)) {
         signal?.throwIfAborted();
         const { feeds, graph, take } = ask(batch);
         const { windows } = batch.packed;
-        const key = [windows, ...Object.values(feeds).map((values) => values.length)].join();
+        const key = [length, windows, ...Object.values(feeds).map((values) => values.length)].join();
         const inputs = windowInputs({ windows, length });
         const compile = () => backend.compile(graph(config, (own) => windowStates(config, own, inputs)));
         const program = programs.get(key) ?? (await compile());
@@ -144,9 +146,14 @@ async function score(
         onProgress?.(tokens);
       }
     } finally {
-      for (const program of programs.values()) await program.release();
+      if (!kept) await releaseAll(programs);
     }
   }
+}
+
+export async function releaseAll(programs: Map<string, Program>): Promise<void> {
+  for (const program of programs.values()) await program.release();
+  programs.clear();
 }
 
 /** Indices of the sequences by the length of the window that they go into, shortest first. */
