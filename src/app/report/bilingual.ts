@@ -1,6 +1,6 @@
 // A piece of text in both languages, and numbers as people read them. Numbers are rounded here and nowhere else.
 
-import type { Interval } from '../../align/evaluation/intervals.ts';
+import type { Interval } from '../../align/scoring/intervals.ts';
 import { type WordKey, words } from './words.ts';
 
 export const languages = ['en', 'ko'] as const;

@@ -65,3 +65,18 @@ function curvesOf(steps: readonly Step[]): Record<string, Curve> {
   }
   return curves;
 }
+
+/** What runs call the figures that only the world can judge: watched while training, and never learnt from. */
+const judgedNames = {
+  gold: ['gold/gold', 'watch/gold'],
+  pass_rate: ['gold/pass_rate', 'watch/pass'],
+} as const;
+
+/** Gold or pass rate along a run, where it was watched. */
+export function judgedCurve(
+  metrics: Record<string, Curve> | undefined,
+  figure: keyof typeof judgedNames,
+): Curve | undefined {
+  const name = judgedNames[figure].find((each) => metrics?.[each]);
+  return name && metrics?.[name];
+}

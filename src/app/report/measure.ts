@@ -2,8 +2,8 @@
 
 import type { Answer } from '../../align/evaluation/answers.ts';
 import { changesOf, pairUp } from '../../align/evaluation/compare.ts';
-import type { Interval } from '../../align/evaluation/intervals.ts';
 import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
+import type { Interval } from '../../align/scoring/intervals.ts';
 import { correlation } from './correlation.ts';
 import { readCurves, readEvents, type StageEvents } from './curves.ts';
 import { overoptimisationOf } from './overoptimisation.ts';

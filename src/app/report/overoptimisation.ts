@@ -2,6 +2,7 @@
 // Gao, Schulman and Hilton 2022 (arXiv:2210.10760).
 
 import { distanceOf, fitOveroptimisation } from '../../align/objectives/overoptimisation.ts';
+import { judgedCurve } from './curves.ts';
 import { type Curve, type Overoptimisation, ppoNames, type Report } from './report-json.ts';
 
 /** With fewer points an interval of α or β says nothing. */
@@ -27,11 +28,11 @@ function againstDistance(metrics: Record<string, Curve>): Overoptimisation {
       const distance = distances.get(step);
       return distance === undefined ? [] : [{ distance, value: curve!.values[i] }];
     });
-  const gold = points(metrics['gold/gold']);
+  const gold = points(judgedCurve(metrics, 'gold'));
   return {
     proxy: points(metrics['objective/scores']),
     gold,
-    pass_rate: points(metrics['gold/pass_rate']),
+    pass_rate: points(judgedCurve(metrics, 'pass_rate')),
     fit: fitOf(gold),
   };
 }

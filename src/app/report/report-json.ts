@@ -2,9 +2,9 @@
 // with one seed give the same file but for the key `costs`. Parts whose stages a recipe leaves out are absent.
 
 import type { Changes } from '../../align/evaluation/compare.ts';
-import type { Interval } from '../../align/evaluation/intervals.ts';
 import type { Metrics } from '../../align/evaluation/summary.ts';
 import type { AlarmEvent } from '../../align/run/events.ts';
+import type { Interval } from '../../align/scoring/intervals.ts';
 
 /** The policies that a road compares, in the order in which they are shown; each is measured by a stage `eval-…`. */
 export const methodNames = ['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;

@@ -76,7 +76,7 @@ describe('report.json', () => {
     expect(report.curves.ppo_no_kl['objective/kl'].values).toEqual(
       steps.map(({ metrics }) => metrics['objective/kl']),
     );
-    expect(report.curves.ppo_no_kl['gold/gold'].steps).toEqual([1, 6, 11, 16, 21]);
+    expect(report.curves.ppo_no_kl['watch/gold'].steps).toEqual([1, 6, 11, 16, 21]);
     expect(Object.keys(report.curves.ppo_no_kl)).not.toContain('tokensPerSecond');
   });
 

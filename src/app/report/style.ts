@@ -106,7 +106,7 @@ svg .letter{font-weight:700;font-size:11px;fill:var(--card)}
 .neutral{stroke:var(--quiet);stroke-dasharray:2 3}
 .line,.raw{fill:none;stroke:var(--hue);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .raw{stroke-width:1;stroke-opacity:.3}.dashed{stroke-dasharray:5 4;stroke-width:1.75}
-.dot{fill:var(--hue);stroke:var(--card);stroke-width:1}
+.dot{fill:var(--hue);stroke:var(--card);stroke-width:.75}
 .whisker{fill:none;stroke:var(--hue);stroke-width:2}.thin{stroke-width:1.25;stroke-opacity:.7}
 .reach,.hint{fill:transparent}.hint:hover{fill:var(--hue);fill-opacity:.35}
 .stop{fill:var(--card);stroke:var(--line)}.edge{fill:var(--hue)}

@@ -3,7 +3,6 @@
 
 export const words = {
   'page.title': { en: 'Report of {recipe}', ko: '{recipe} 보고서' },
-  'page.language': { en: 'Language', ko: '언어' },
   'page.contents': { en: 'Contents', ko: '차례' },
   'page.recipe': { en: 'recipe', ko: '레시피' },
   'page.seed': { en: 'seed', ko: '시드' },
@@ -35,11 +34,11 @@ export const words = {
   'metric.pass_rate': { en: 'pass rate', ko: '통과율' },
   'metric.gold': { en: 'gold', ko: '정답 보상' },
   'metric.readability': { en: 'criterion (readability)', ko: '기준 (가독성)' },
-  'metric.readability_change': { en: 'criterion, where both pass', ko: '기준 (둘 다 통과한 문제)' },
   'metric.proxy': { en: 'proxy (reward model)', ko: '대리 보상 (보상 모델)' },
   'metric.kl': { en: 'KL from SFT, nats', ko: 'SFT와의 KL, 내트' },
   'metric.length': { en: 'length, tokens', ko: '길이, 토큰' },
   'metric.eos_rate': { en: 'ends by itself', ko: '스스로 끝냄' },
+  'metric.continues': { en: 'continues, no answer', ko: '이어 쓰기만 함' },
   'metric.win_rate': { en: 'win rate against SFT', ko: 'SFT 상대 승률' },
   'metric.generated': { en: 'tokens generated', ko: '생성한 토큰' },
   'metric.trained': { en: 'tokens trained', ko: '학습한 토큰' },
@@ -48,7 +47,6 @@ export const words = {
   'unit.seconds': { en: '{seconds} s', ko: '{seconds}초' },
   'unit.minutes': { en: '{minutes} min {seconds} s', ko: '{minutes}분 {seconds}초' },
   'unit.tokens': { en: '{count} tokens', ko: '토큰 {count}' },
-  'unit.updates': { en: 'updates', ko: '갱신 횟수' },
   'unit.step': { en: 'step', ko: '스텝' },
 
   'headline.title': { en: 'What came out', ko: '결과 요약' },
@@ -194,7 +192,6 @@ export const words = {
     en: 'Budgets count the method’s own stage; labels and reward model are counted once, under costs.',
     ko: '예산은 그 방법의 단계만 셉니다. 라벨과 보상 모델은 비용 항목에서 한 번만 셉니다.',
   },
-  'methods.better': { en: 'better →', ko: '나아짐 →' },
   'methods.change.pass_rate': { en: 'Pass rate, percentage points', ko: '통과율, 퍼센트 포인트' },
   'methods.change.gold': { en: 'Gold', ko: '정답 보상' },
   'methods.change.win_rate': { en: 'Win rate by gold (50% is a draw)', ko: '정답 보상 승률 (50%가 무승부)' },

@@ -1,6 +1,6 @@
 // Estimates with their intervals, one row each, against the line of no difference.
 
-import type { Interval } from '../../../align/evaluation/intervals.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import { type Bilingual, type Form, plain, withBounds } from '../bilingual.ts';
 import type { Hue } from '../document.ts';
 import { linearScale } from './scale.ts';

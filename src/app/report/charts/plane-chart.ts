@@ -1,6 +1,6 @@
 // The plane of KL and reward: each model a point with its intervals, and the letters A, B, C of the lecture's figure.
 
-import type { Interval } from '../../../align/evaluation/intervals.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import { type Bilingual, significant, withBounds } from '../bilingual.ts';
 import type { Hue } from '../document.ts';
 import { axes } from './axes.ts';
@@ -32,8 +32,8 @@ export function planeChart(points: readonly PlanePoint[], names: { x: Bilingual;
   const labels = placeLabels(points, across, up);
   return svg(width, height, [
     axes({ scale: across, name: names.x }, { scale: up, name: names.y }, area),
-    ...points.map((point) => mark(point, across, up)),
     ...labels,
+    ...points.map((point) => mark(point, across, up)),
   ]);
 }
 
@@ -85,7 +85,7 @@ function labelBoxes({ name, detail, letter }: PlanePoint, cx: number, cy: number
   const longest = Math.max(...[name, detail].flatMap(({ en, ko }) => [en.length * 6, ko.length * 8]));
   const gap = letter ? 14 : 10;
   const tall = 2 * lineHeight;
-  const heights = [-tall / 2, -tall - 4, 4, -2 * tall, tall, -3 * tall, 2 * tall];
+  const heights = [-tall / 2, -tall - 11, 11, -2 * tall, 1.5 * tall, -3 * tall, 2.5 * tall, -4 * tall];
   return heights.flatMap((offset) => [
     { anchor: 'start' as const, box: boxAt(cx + gap, cy + offset, longest, tall) },
     { anchor: 'end' as const, box: boxAt(cx - gap - longest, cy + offset, longest, tall) },

@@ -1,9 +1,21 @@
 // 7. Reward hacking: what the monitor saw, what it did not know, and what hacked answers look like.
 
-import { fixed, plain, points, say, signed, significant, wholePercent, withBounds } from '../bilingual.ts';
+import {
+  type Bilingual,
+  type Form,
+  fixed,
+  plain,
+  points,
+  say,
+  signed,
+  significant,
+  wholePercent,
+  withBounds,
+} from '../bilingual.ts';
 import { lineChart, type Series } from '../charts/line-chart.ts';
+import { judgedCurve } from '../curves.ts';
 import type { Block, Cell, Chart, Section } from '../document.ts';
-import { type Alarm, type PpoName, ppoNames, type Report } from '../report-json.ts';
+import { type Alarm, type Curve, type PpoName, ppoNames, type Report } from '../report-json.ts';
 import { methodName } from './methods-of.ts';
 import { answersBlock } from './samples.ts';
 
@@ -34,33 +46,36 @@ export function hackingSection(report: Report): Section | undefined {
   return { id: 'hacking', title: say('hacking.title'), short: say('hacking.short'), blocks };
 }
 
-/** The run without a leash, step by step: what is optimised beside what is meant. */
+/** The run without a leash beside the one with it, step by step: what is optimised and what is meant. */
 function fallingCharts({ curves }: Report): Chart[] {
-  const along = [
-    { title: 'metric.proxy', metric: 'objective/scores', y: 'axis.score', form: undefined },
-    { title: 'metric.pass_rate', metric: 'gold/pass_rate', y: 'metric.pass_rate', form: wholePercent },
-  ] as const;
-  const known = along.filter(({ metric }) => (curves.ppo_no_kl?.[metric]?.steps.length ?? 0) > 1);
-  if (known.length < along.length) return [];
-  return known.map(({ title, metric, y, form }) => {
-    const runs = (['ppo', 'ppo_no_kl'] as const).filter((name) => curves[name]?.[metric]);
-    const series = runs.map((name): Series => {
-      const { steps, values } = curves[name][metric];
-      return {
-        name: methodName(name).en,
-        hue: name,
-        look: 'trend',
-        points: steps.map((step, i) => [step, values[i]] as const),
-      };
-    });
-    const { values } = curves.ppo_no_kl[metric];
-    return {
-      title: say(title),
-      svg: lineChart({ x: say('axis.updates'), y: say(y), yForm: form, xWord: 'step', series }),
-      summary: plain(`${significant(values[0])} → ${significant(values[values.length - 1])}`),
-      legend: runs.map((name) => ({ name: methodName(name), hue: name })),
-    };
+  const proxyOf = (name: PpoName) => curves[name]?.['objective/scores'];
+  const passRateOf = (name: PpoName) => judgedCurve(curves[name], 'pass_rate');
+  const charts = [
+    chartOf(proxyOf, { title: say('metric.proxy'), y: say('axis.score') }),
+    chartOf(passRateOf, { title: say('metric.pass_rate'), y: say('metric.pass_rate'), yForm: wholePercent }),
+  ];
+  return charts.every((chart) => chart !== undefined) ? charts : [];
+}
+
+function chartOf(
+  curveOf: (name: PpoName) => Curve | undefined,
+  { title, y, yForm }: { title: Bilingual; y: Bilingual; yForm?: Form },
+): Chart | undefined {
+  const hacked = curveOf('ppo_no_kl');
+  if (!hacked || hacked.steps.length < 2) return undefined;
+  const runs = (['ppo', 'ppo_no_kl'] as const).filter(curveOf);
+  const series = runs.map((name): Series => {
+    const { steps, values } = curveOf(name)!;
+    const points = steps.map((step, i) => [step, values[i]] as const);
+    return { name: methodName(name).en, hue: name, look: 'trend', points };
   });
+  const { values } = hacked;
+  return {
+    title,
+    svg: lineChart({ x: say('axis.updates'), y, yForm, xWord: 'step', series }),
+    summary: plain(`${significant(values[0])} → ${significant(values[values.length - 1])}`),
+    legend: runs.map((name) => ({ name: methodName(name), hue: name })),
+  };
 }
 
 function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {

@@ -1,6 +1,6 @@
 // 1. What was done and what came of it, in figures and in sentences that say no more than the intervals allow.
 
-import type { Interval } from '../../../align/evaluation/intervals.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import {
   type Bilingual,
   fixed,

@@ -1,7 +1,7 @@
 // 5. The methods side by side: a table of figures with budgets, and the changes against SFT.
 
 import type { Changes } from '../../../align/evaluation/compare.ts';
-import type { Interval } from '../../../align/evaluation/intervals.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import {
   count,
   type Form,
@@ -27,6 +27,7 @@ const figures = [
   { name: 'kl', form: fixed(2) },
   { name: 'length', form: fixed(1) },
   { name: 'eos_rate', form: percent },
+  { name: 'continues', form: percent },
 ] as const;
 
 export function methodsSection(report: Report): Section | undefined {

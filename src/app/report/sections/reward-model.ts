@@ -1,6 +1,6 @@
 // 9. The reward model, the labels that it learnt from, and how far held-out answers could be remembered.
 
-import type { Interval } from '../../../align/evaluation/intervals.ts';
+import type { Interval } from '../../../align/scoring/intervals.ts';
 import {
   type Bilingual,
   fixed,

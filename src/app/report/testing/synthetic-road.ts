@@ -251,8 +251,8 @@ function ppoEvents(steps: number, name: keyof typeof courses): object[] {
       'objective/scores': 0.4 + gain * (1 - Math.exp(-3 * t)) + 0.25 * wave(step, 11),
       length: 61 + (bend > 0 ? -28 * t : 4 * t) + 4 * wave(step, 12),
       ...(step % 5 === 1 && {
-        'gold/gold': 0.5 + (gain > 1 ? 0.09 * Math.min(1, 4 * t) : 0) - fall + 0.03 * wave(step, 13),
-        'gold/pass_rate': 0.69 + 0.03 * Math.min(1, 4 * t) - 1.15 * fall + 0.04 * wave(step, 14),
+        'watch/gold': 0.5 + (gain > 1 ? 0.09 * Math.min(1, 4 * t) : 0) - fall + 0.03 * wave(step, 13),
+        'watch/pass': 0.69 + 0.03 * Math.min(1, 4 * t) - 1.15 * fall + 0.04 * wave(step, 14),
       }),
     });
   };
