@@ -59,7 +59,7 @@ let folder: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'heed-readme-'));
-  for (const name of ['package.json', 'bin', 'dist', 'examples', 'scripts'])
+  for (const name of ['package.json', 'bin', 'dist', 'examples', 'recipes', 'scripts'])
     cpSync(name, join(folder, name), { recursive: true });
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
 });

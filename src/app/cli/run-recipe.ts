@@ -113,7 +113,8 @@ export function shippedRecipe(name: string): string {
 /** A file, or the name of a recipe that comes with heed. */
 function recipePath(given: string): string {
   if (existsSync(given) && statSync(given).isFile()) return given;
-  const names = readdirSync(shippedRecipes).filter((name) => name.endsWith('.yaml'));
+  const shippedFiles = existsSync(shippedRecipes) ? readdirSync(shippedRecipes) : [];
+  const names = shippedFiles.filter((name) => name.endsWith('.yaml'));
   const shipped = names.find((name) => name === given || name === `${given}.yaml`);
   if (shipped) return join(shippedRecipes, shipped);
   throw new UserError({
