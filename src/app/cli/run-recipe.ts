@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { nearestWord, UserError } from '../../engine/errors.ts';
 import { chooseStages } from '../recipe/choose-stages.ts';
 import { makeModelsFromScratch } from '../recipe/from-scratch.ts';
-import { type Plan, planRoad } from '../recipe/plan-road.ts';
+import { type Plan, planRoad, shown } from '../recipe/plan-road.ts';
 import { readRecipe } from '../recipe/read-recipe.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type RoadResult, runRoad } from '../recipe/run-road.ts';
@@ -75,9 +75,9 @@ export async function planAndShow(
   terminal: Terminal,
 ): Promise<object> {
   const { plans, recipe } = await planRecipe(request, commands);
-  const shown: object[] = [];
-  for (const plan of plans) shown.push(await showPlan(plan, chooseStages(plan, request), terminal));
-  return plans.length === 1 ? shown[0] : { recipe: recipe.name, seeds: shown };
+  const tables: object[] = [];
+  for (const plan of plans) tables.push(await showPlan(plan, chooseStages(plan, request), terminal));
+  return plans.length === 1 ? tables[0] : { recipe: recipe.name, seeds: tables };
 }
 
 async function planRecipe(
@@ -150,6 +150,6 @@ async function runPlan(
   if (!recipe.report || !isComplete || signal.aborted) return outcome;
   const { writeReport } = await import('../report/report.ts');
   const report = await writeReport(plan.out);
-  terminal.line(`report: ${report.html}`);
+  terminal.line(`report: ${shown(report.html)}`);
   return { ...outcome, report };
 }

@@ -125,7 +125,8 @@ class RoadRunner {
       if (signal.aborted && error === signal.reason) return this.interrupt(stage, seconds());
       this.note(stage, 'failed');
       this.entry(stage).seconds = seconds();
-      await this.write();
+      // What stopped the stage, such as a full disk, may stop this too, and is what must be told.
+      await this.write().catch(() => {});
       throw inStage(stage, error);
     }
   }
