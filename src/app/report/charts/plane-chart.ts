@@ -72,7 +72,7 @@ function placeLabels(points: readonly PlanePoint[], across: Scale, up: Scale): s
     const candidates = labelBoxes(point, across.place(point.x.value), up.place(point.y.value));
     const free = candidates.find(({ box }) => isInside(box) && !taken.some((other) => overlaps(box, other)));
     const { box, anchor } = free ?? candidates[0];
-    taken.push(box);
+    taken.push({ ...box, left: box.left - 8, right: box.right + 8 });
     const x = anchor === 'start' ? box.left : box.right;
     return (
       textAt(point.name, { x, y: box.top + 10, className: `name m-${point.hue}`, anchor }) +
@@ -101,5 +101,5 @@ function isInside({ left, right, top, bottom }: Box): boolean {
 }
 
 function overlaps(a: Box, b: Box): boolean {
-  return a.left < b.right + 8 && b.left < a.right + 8 && a.top < b.bottom && b.top < a.bottom;
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }
