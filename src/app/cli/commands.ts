@@ -4,6 +4,7 @@ import type { Command } from './command.ts';
 import { chat } from './commands/chat.ts';
 import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
+import { dpo } from './commands/dpo.ts';
 import { evaluate } from './commands/eval.ts';
 import { generate } from './commands/generate.ts';
 import { kata } from './commands/kata.ts';
@@ -24,6 +25,7 @@ const stageCommands: readonly Command[] = [
   kata,
   pretrain,
   sft,
+  dpo,
   ppo,
   label,
   generate,

@@ -1,0 +1,250 @@
+import { describe, expect, it } from 'vitest';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { interpret } from '../../engine/runtime/reference.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { parameterInputs } from '../../language/model/forward.ts';
+import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import { answerBatches, askLogProbs } from '../run/answer-batches.ts';
+import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
+import { type StepResult, Trainer } from '../run/trainer.ts';
+import { sequenceLogProbs } from '../scoring/sequences.ts';
+import {
+  type DpoLossKind,
+  type DpoObjective,
+  defaultBeta,
+  dpoLossKinds,
+  lossAtReference,
+  type PairRow,
+  pairMicroBatch,
+  usesReference,
+} from './dpo-objective.ts';
+import { mismatchedAnswers } from './mismatched-answers.ts';
+import {
+  type GoldenRun,
+  type GoldenStep,
+  golden,
+  goldenModel,
+  goldenPairs,
+  referenceSteps,
+  trainerSteps,
+} from './testing/golden-run.ts';
+
+const objectiveOf = (loss: DpoLossKind, more: Partial<DpoObjective> = {}): DpoObjective => ({
+  ...{ loss, beta: defaultBeta(loss), labelSmoothing: 0.1, targetMargin: 1, likelihoodWeight: 0 },
+  ...more,
+});
+
+describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () => {
+  const limits = { length: 32, microBatchTokens: 1e6, slots: 2 };
+
+  /** log π_ref of the six pairs in float64. */
+  function referenceOf(model: Model): [number, number][] {
+    return [0, 1, 2].flatMap((step) => {
+      const [batch] = answerBatches(goldenPairs(step), limits);
+      const { answer, feeds } = askLogProbs(batch);
+      const outputs = { sums: answer(model.config, parameterInputs(model.config)) };
+      const { sums } = interpret(outputs, { ...feeds, ...Object.fromEntries(model.parameters) });
+      return [0, 1].map((i): [number, number] => [sums[i], sums[2 + i]]);
+    });
+  }
+
+  async function run(microBatchTokens: number): Promise<GoldenRun> {
+    const model = await goldenModel();
+    const reference = referenceOf(model);
+    const objective = objectiveOf('dpo', { beta: golden.dpo.beta });
+    const whole = { pairs: 2, referencePoint: 0, describe: () => 'golden pairs' };
+    return {
+      model,
+      parameters: parameterInputs(model.config),
+      exactFeeds(step) {
+        const pairs = goldenPairs(step).map(({ index }) => reference[index]);
+        return { reference: [0, 1].flatMap((side) => pairs.map((pair) => pair[side])) };
+      },
+      batchesOf(step) {
+        const rows = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
+        return answerBatches(rows, { ...limits, microBatchTokens }).map((batch) =>
+          pairMicroBatch(model.config, batch, objective, whole),
+        );
+      },
+    };
+  }
+
+  function expectStep(index: number, { loss, measures }: GoldenStep, tolerance: number): void {
+    const expected = golden.dpo.steps[index];
+    expectLoss(loss, expected.loss, tolerance);
+    expectLoss(measures['rewards/margins'], expected.margin, tolerance);
+    if (Math.abs(expected.margin) > 1e-4) expect(measures['rewards/accuracies']).toBe(expected.accuracy);
+  }
+
+  it('through the float64 reference', async () => {
+    let index = 0;
+    for (const step of referenceSteps(await run(1e6))) {
+      expectLoss(step.gradientNorm, golden.dpo.steps[index].grad_norm, 1e-7);
+      expectStep(index++, step, 1e-7);
+    }
+    expect(index).toBe(12);
+  });
+
+  it('through the trainer in float32, a pair a micro-batch', async () => {
+    let index = 0;
+    for await (const step of trainerSteps(await run(1))) {
+      expectLoss(step.gradientNorm, golden.dpo.steps[index].grad_norm, 1e-4);
+      expectStep(index++, step, 1e-5);
+    }
+    expect(index).toBe(12);
+  });
+});
+
+describe('a step on pairs', () => {
+  const config = tinyConfig('llama');
+  const models = [1, 2].map((seed) => ({ kind: 'base', config, parameters: randomParameters(config, seed) }));
+  // Far enough apart for the losses to differ from those at the reference.
+  for (const values of models[0].parameters.values()) for (let i = 0; i < values.length; i++) values[i] *= 3;
+  const [policy, reference] = models as Model[];
+
+  const row = (prompt: number[], answer: number[]): TokenRow => ({
+    ids: Int32Array.from([...prompt, ...answer]),
+    isTrained: Uint8Array.from([...prompt, ...answer], (_, i) => Number(i >= prompt.length)),
+    source: { file: 'pairs', line: 1 },
+  });
+  const answer = (seed: number, length: number) =>
+    Array.from({ length }, (_, i) => 3 + ((seed * 37 + i * i * 11) % 280));
+  const pairs: PairRow[] = [3, 9, 14, 5, 1].map((length, index) => {
+    const prompt = answer(index + 50, 2 + index);
+    return {
+      index,
+      answers: [row(prompt, answer(index, length)), row(prompt, answer(index + 9, 17 - length))],
+    };
+  });
+  const lengths = pairs.map(({ answers }) =>
+    answers.map(({ isTrained }) => isTrained.reduce((n, t) => n + t, 0)),
+  );
+
+  async function logProbsOf(model: Model, rows: readonly TokenRow[]): Promise<Float64Array> {
+    return sequenceLogProbs(await openBackend({ threads: 1 }), model, rows, { batchTokens: 256 });
+  }
+  const referencePoint = 0.7;
+
+  async function step(
+    objective: DpoObjective,
+    limits: { microBatchTokens: number; slots: number },
+  ): Promise<StepResult & { batches: number }> {
+    const known = await logProbsOf(
+      reference,
+      pairs.flatMap(({ answers }) => answers),
+    );
+    const rows = pairs.map((pair): PairRow => {
+      const { index } = pair;
+      return usesReference(objective.loss)
+        ? { ...pair, reference: [known[2 * index], known[2 * index + 1]] }
+        : pair;
+    });
+    const inputs = parameterInputs(config);
+    const trained = [...policy.parameters].map(([name, values]) => {
+      return { name, values: values.slice(), tensor: inputs[name], weightDecay: 0 };
+    });
+    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    const trainer = new Trainer(await openBackend({ threads: 1 }), trained, {
+      adamw,
+      clipNorm: 1,
+      patience: 1,
+    });
+    const whole = { pairs: rows.length, referencePoint, describe: () => 'pairs' };
+    const batches = answerBatches(rows, { length: 32, ...limits }).map((batch) =>
+      pairMicroBatch(config, batch, objective, whole),
+    );
+    const result = await trainer.step(batches, 0);
+    await trainer.close();
+    return { ...result, batches: batches.length };
+  }
+
+  interface Pair {
+    /** Summed under the policy, and the same less that under the reference: chosen, rejected. */
+    p: [number, number];
+    d: [number, number];
+    n: [number, number];
+  }
+
+  const sigma = (x: number) => 1 / (1 + Math.exp(-x));
+  const h = ({ d }: Pair) => d[0] - d[1];
+  const oddsOf = (logProb: number) => Math.log(Math.exp(logProb) / (1 - Math.exp(logProb)));
+  /** Written out in plain numbers, with β and ε of each kind's defaults. */
+  const losses: Record<DpoLossKind, (pair: Pair) => number> = {
+    dpo: (x) => -Math.log(sigma(0.1 * h(x))),
+    cdpo: (x) => -0.9 * Math.log(sigma(0.1 * h(x))) - 0.1 * Math.log(sigma(-0.1 * h(x))),
+    robust: (x) => (-0.9 * Math.log(sigma(0.1 * h(x))) + 0.1 * Math.log(sigma(-0.1 * h(x)))) / 0.8,
+    hinge: (x) => Math.max(0, 1 - 0.1 * h(x)),
+    ipo_sum: (x) => (h(x) - 5) ** 2,
+    ipo_mean: ({ d, n }) => (d[0] / n[0] - d[1] / n[1] - 5) ** 2,
+    simpo: ({ p, n }) => -Math.log(sigma(2 * (p[0] / n[0] - p[1] / n[1]) - 1)),
+    orpo: ({ p, n }) => -p[0] / n[0] - 0.1 * Math.log(sigma(oddsOf(p[0] / n[0]) - oddsOf(p[1] / n[1]))),
+    kto: ({ d }) =>
+      (1 - sigma(0.1 * (d[0] - referencePoint)) + (1 - sigma(0.1 * (referencePoint - d[1])))) / 2,
+  };
+
+  it.each(dpoLossKinds)(
+    'of %s has the loss of its equation, however it is cut into micro-batches',
+    async (loss) => {
+      const all = pairs.flatMap(({ answers }) => answers);
+      const [now, before] = [await logProbsOf(policy, all), await logProbsOf(reference, all)];
+      const plain = pairs.map((_, i): Pair => {
+        const p: [number, number] = [now[2 * i], now[2 * i + 1]];
+        const d: [number, number] = [p[0] - before[2 * i], p[1] - before[2 * i + 1]];
+        return { p, d, n: [lengths[i][0], lengths[i][1]] };
+      });
+      const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+      const objective = objectiveOf(loss);
+      const whole = await step(objective, { microBatchTokens: 1e6, slots: 5 });
+      const cut = await step(objective, { microBatchTokens: 32, slots: 8 });
+      expect([whole.batches, cut.batches]).toEqual([1, 5]);
+      const expected = mean(plain.map(losses[loss]));
+      expect(Math.abs(expected - (lossAtReference(objective) ?? 0))).toBeGreaterThan(1e-3);
+      for (const { loss: found, measures } of [whole, cut]) {
+        expectLoss(found, expected, 1e-5);
+        expectLoss(measures['logps/chosen'], mean(plain.map(({ p }) => p[0])), 1e-5);
+        expectLoss(measures['logps/rejected'], mean(plain.map(({ p }) => p[1])), 1e-5);
+        const {
+          'rewards/chosen': chosen,
+          'rewards/rejected': rejected,
+          'rewards/margins': margin,
+        } = measures;
+        expectLoss(margin, chosen - rejected, 1e-5);
+      }
+      expectLoss(cut.gradientNorm, whole.gradientNorm, 1e-5);
+      if (!['dpo', 'kto'].includes(loss)) return;
+      expectLoss(whole.measures['rewards/chosen'], 0.1 * mean(plain.map(({ d }) => d[0])), 1e-5);
+      expectLoss(whole.measures['rewards/accuracies'], mean(plain.map((x) => Number(h(x) > 0))), 1e-6);
+      if (loss === 'kto') expectLoss(cut.measures.kl, referencePoint, 1e-6);
+    },
+  );
+
+  it('adds the likelihood of the chosen answer', async () => {
+    const limits = { microBatchTokens: 1e6, slots: 5 };
+    const now = await logProbsOf(
+      policy,
+      pairs.map(({ answers: [chosen] }) => chosen),
+    );
+    const likelihood = pairs.reduce((sum, _, i) => sum - now[i] / lengths[i][0] / 5, 0);
+    const [plain, more] = [
+      await step(objectiveOf('dpo'), limits),
+      await step(objectiveOf('dpo', { likelihoodWeight: 0.2 }), limits),
+    ];
+    expectLoss(more.loss - plain.loss, 0.2 * likelihood, 1e-5);
+  });
+
+  it('of KTO is measured against answers to other prompts, cut to the context', () => {
+    const length = ({ answers: [chosen] }: PairRow) => chosen.isTrained.indexOf(1);
+    const answerOf = ({ ids, isTrained }: TokenRow) => [...ids.subarray(isTrained.indexOf(1))];
+    const twice = [pairs[0], { ...pairs[0], index: 1 }, pairs[2]];
+    const mismatched = mismatchedAnswers(twice, 10);
+    expect(mismatched.map(({ ids }) => ids.length)).toEqual([10, 5, 7]);
+    expect(mismatched.map((row, i) => [...row.ids.subarray(0, length(twice[i]))])).toEqual(
+      twice.map(({ answers: [chosen] }, i) => [...chosen.ids.subarray(0, length(twice[i]))]),
+    );
+    expect(answerOf(mismatched[0])).toEqual(answerOf(pairs[2].answers[0]).slice(0, 8));
+    expect(answerOf(mismatched[1])).toEqual(answerOf(pairs[2].answers[1]));
+    expect(answerOf(mismatched[2])).toEqual(answerOf(pairs[0].answers[0]));
+    expect(() => mismatchedAnswers(twice.slice(0, 2), 10)).toThrow(/expected pairs of two different prompts/);
+  });
+});

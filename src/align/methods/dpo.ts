@@ -1,0 +1,238 @@
+// Direct preference optimisation: learn from pairs of answers without a reward model, because the policy's own
+// log-ratio to a reference is one. Rafailov et al. 2023 (arXiv:2305.18290); the relatives are in objectives/preference.ts.
+// Departures: 1. the reference's log-probabilities are computed once, before training. 2. KTO reads a pair as a good
+// and a bad answer, and its mismatched answers come from the next other prompt of the data, not of the batch.
+
+import { UserError } from '../../engine/errors.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
+import { createBatchOrder } from '../data/batches.ts';
+import type { Truncation } from '../data/fit.ts';
+import { loadPreferenceRows } from '../data/load.ts';
+import type { DataReport } from '../data/report.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import { ktoReferencePoint } from '../objectives/kto.ts';
+import { answerBatches, countTokens } from '../run/answer-batches.ts';
+import type { RunEvent } from '../run/events.ts';
+import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
+import { type OpenRun, openRun } from '../run/open-run.ts';
+import { type RunResult, runTraining } from '../run/training-run.ts';
+import { sequenceLogProbs } from '../scoring/sequences.ts';
+import {
+  type DpoLossKind,
+  type DpoObjective,
+  defaultBeta,
+  lossAtReference,
+  type PairRow,
+  pairMicroBatch,
+  usesReference,
+} from './dpo-objective.ts';
+import { mismatchedAnswers } from './mismatched-answers.ts';
+import { referenceLogProbs } from './reference-log-probs.ts';
+import { requireSameTokenizer } from './rewards.ts';
+
+export interface DpoOptions extends TrainingOptions {
+  model: string;
+  /** The model itself as it is at the start, unless given. Not read by losses that use none. */
+  reference?: string;
+  data: string[];
+  strict: boolean;
+  /** Longest answer with its prompt, in tokens; the model's context unless given. */
+  maxLength?: number;
+  truncation: Truncation;
+  loss: DpoLossKind;
+  /** > 0; what the field starts from in this kind of loss, unless given. */
+  beta?: number;
+  labelSmoothing: number;
+  targetMargin: number;
+  likelihoodWeight: number;
+}
+
+export interface DpoResult extends RunResult {
+  data: DataReport;
+  tokensGenerated: number;
+  tokensTrained: number;
+}
+
+/** Trains a policy on preferences. @throws UserError before any training when models or data cannot be used */
+export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): Promise<DpoResult> {
+  const run = openRun('dpo', options, context);
+  try {
+    const backend = await openBackend(options);
+    const folder = await locateModel(options.model);
+    const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
+    requireMeaning(options);
+    const reference = await referenceOf(options, folder, policy);
+    const { pairs, report } = await preferences(policy, folder, options, run);
+    const sequences = new Sequences(pairs, policy, options);
+    if (reference) await sequences.ask(backend, reference, run.folder.path, context.signal);
+    policy.kind = 'policy';
+    policy.lineage = await lineageOf(folder, options, report);
+    const source = pairSource(backend, policy, sequences, report, options, context);
+    const learner = new GradientLearner(backend, policy, source, options);
+    const result = await runTraining(learner, options, run.folder, context, 'dpo');
+    return { ...result, data: report, tokensGenerated: 0, tokensTrained: result.tokens };
+  } finally {
+    run.close();
+  }
+}
+
+function requireMeaning({ loss, likelihoodWeight }: DpoOptions): void {
+  if (loss !== 'kto' || likelihoodWeight === 0) return;
+  const expected = '0 with --loss kto, which reads single answers';
+  throw new UserError({ where: '--likelihood-weight', expected, found: `${likelihoodWeight}` });
+}
+
+interface Reference {
+  model: Model;
+  sha256: string;
+}
+
+async function referenceOf(
+  { reference, loss }: DpoOptions,
+  folder: string,
+  policy: Model,
+): Promise<Reference | undefined> {
+  if (!usesReference(loss)) return undefined;
+  if (reference === undefined) return { model: policy, sha256: await hashFolder(folder) };
+  const other = await locateModel(reference);
+  const model = await loadModel(other, { expectKind: ['base', 'policy'] });
+  requireSameTokenizer(`--reference ${reference}`, model, policy);
+  const { vocabularySize, maxPositions } = model.config;
+  if (vocabularySize !== policy.config.vocabularySize || maxPositions < policy.config.maxPositions) {
+    throw new UserError({
+      where: `--reference ${reference}`,
+      expected: `${policy.config.vocabularySize} tokens and a context of ${policy.config.maxPositions}, as --model has`,
+      found: `${vocabularySize} and ${maxPositions}`,
+    });
+  }
+  return { model, sha256: await hashFolder(other) };
+}
+
+async function preferences(
+  { config }: Model,
+  folder: string,
+  options: DpoOptions,
+  run: OpenRun,
+): Promise<{ pairs: PairRow[]; report: DataReport }> {
+  const { maxLength = config.maxPositions, truncation, strict } = options;
+  if (maxLength > config.maxPositions) {
+    const expected = `at most ${config.maxPositions}, the model's context`;
+    throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
+  }
+  const { rows, report } = await loadPreferenceRows(options.data, await Tokenizer.load(folder), {
+    ...{ maxLength, truncation, strict },
+    vocabularySize: config.vocabularySize,
+    onFault: run.setAside,
+  });
+  run.tell(report);
+  return {
+    pairs: rows.map(({ chosen, rejected }, index) => ({ index, answers: [chosen, rejected] })),
+    report,
+  };
+}
+
+/** The pairs, and for KTO the mismatched answers, with what the reference says of both. */
+class Sequences {
+  pairs: readonly PairRow[];
+  readonly mismatched: readonly TokenRow[];
+  private ofMismatched: readonly number[] = [];
+  private readonly batchTokens: number;
+
+  constructor(pairs: readonly PairRow[], { config }: Model, { loss, microBatchTokens }: DpoOptions) {
+    this.pairs = pairs;
+    this.mismatched = loss === 'kto' ? mismatchedAnswers(pairs, config.maxPositions) : [];
+    this.batchTokens = microBatchTokens;
+  }
+
+  async ask(backend: Backend, reference: Reference, folder: string, signal: AbortSignal): Promise<void> {
+    const { pairs, mismatched, batchTokens } = this;
+    const all = [...pairs.flatMap(({ answers }) => answers), ...mismatched];
+    const logProbs = await referenceLogProbs(backend, reference, all, folder, { batchTokens, signal });
+    this.pairs = pairs.map((pair, i) => ({ ...pair, reference: [logProbs[2 * i], logProbs[2 * i + 1]] }));
+    this.ofMismatched = logProbs.slice(2 * pairs.length);
+  }
+
+  /** KTO's z for some pairs, by the policy as it is now: no gradient flows through it. */
+  async referencePoint(backend: Backend, policy: Model, pairs: readonly PairRow[]): Promise<number> {
+    const { mismatched, ofMismatched, batchTokens } = this;
+    if (mismatched.length === 0) return 0;
+    const rows = pairs.map(({ index }) => mismatched[index]);
+    const now = await sequenceLogProbs(backend, policy, rows, { batchTokens });
+    return ktoReferencePoint(now.map((logProb, i) => logProb - ofMismatched[pairs[i].index]));
+  }
+}
+
+function pairSource(
+  backend: Backend,
+  policy: Model,
+  sequences: Sequences,
+  report: DataReport,
+  options: DpoOptions,
+  { emit }: JobContext<RunEvent>,
+): StepSource {
+  const { pairs } = sequences;
+  const { seed, batchSize, microBatchTokens, epochs, loss } = options;
+  const objective: DpoObjective = { ...options, beta: options.beta ?? defaultBeta(loss) };
+  const order = createBatchOrder({ seed, batchSize, count: pairs.length });
+  const limits = { length: Math.ceil(report.lengths.max / 64) * 64, microBatchTokens, slots: batchSize };
+  const rowsOf = (step: number) => order.rowsForStep(step).map((index) => pairs[index]);
+  const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
+  return {
+    totalSteps: order.stepsForEpochs(epochs),
+    stepsPerEpoch: pairs.length / batchSize,
+    async planStep(step) {
+      const rows = rowsOf(step);
+      const whole = {
+        pairs: rows.length,
+        referencePoint: await sequences.referencePoint(backend, policy, rows),
+        describe: () => describeStep(step),
+      };
+      const batches = answerBatches(rows, limits);
+      return {
+        microBatches: batches.map((batch) => pairMicroBatch(policy.config, batch, objective, whole)),
+        tokens: countTokens(rows),
+      };
+    },
+    describeStep,
+    tell(measures, update) {
+      if (options.reference === undefined) warnOfStart(update, objective, emit);
+      return { metrics: measures };
+    },
+    files: report.files,
+  };
+}
+
+const placeOf = ({ answers: [{ source }] }: PairRow): string => `${source.file}:${source.line}`;
+
+/** Before the first update the policy is its own reference, which gives every such loss a known value. */
+function warnOfStart(
+  { step, loss }: { step: number; loss: number },
+  objective: DpoObjective,
+  emit: (event: RunEvent) => void,
+): void {
+  const expected = lossAtReference(objective);
+  if (step !== 0 || expected === undefined) return;
+  if (Math.abs(loss - expected) <= 1e-4 * Math.max(1, expected)) return;
+  const message =
+    `the first loss is ${loss}, and ${expected} was expected while the policy is still its own reference: its ` +
+    'log-probabilities in training are not those that were computed before';
+  emit({ type: 'warning', step, message });
+}
+
+async function lineageOf(
+  folder: string,
+  { reference }: DpoOptions,
+  { files }: DataReport,
+): Promise<Model['lineage']> {
+  const folders = [folder, ...(reference === undefined ? [] : [await locateModel(reference)])];
+  const parents = folders.map(async (name) => ({ name, sha256: await hashFolder(name) }));
+  return {
+    parents: await Promise.all(parents),
+    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
+  };
+}

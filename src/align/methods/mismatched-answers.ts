@@ -1,0 +1,40 @@
+// KTO's reference point: how far the policy has gone from the reference on answers that have nothing to do with their
+// prompts. Ethayarajh et al. 2024 (arXiv:2402.01306), section 4.1.
+
+import { UserError } from '../../engine/errors.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import type { PairRow } from './dpo-objective.ts';
+
+/**
+ * For each pair its prompt with an answer to the next other prompt of the data; the answers of every second are the
+ * rejected ones, so that good and bad come equally often. One too long for the context is cut.
+ * @throws UserError when all pairs have the same prompt
+ */
+export function mismatchedAnswers(pairs: readonly PairRow[], context: number): TokenRow[] {
+  const prompts = pairs.map(({ answers: [chosen] }) =>
+    Array.from(chosen.ids.subarray(0, promptLength(chosen))),
+  );
+  const names = prompts.map((ids) => ids.join());
+  return pairs.map(({ answers: [{ source }] }, i) => {
+    const other = pairs[nextOther(names, i)].answers[i % 2];
+    const answer = other.ids.subarray(promptLength(other), promptLength(other) + context - prompts[i].length);
+    const ids = Int32Array.from([...prompts[i], ...answer]);
+    const isTrained = Uint8Array.from(ids, (_, t) => Number(t >= prompts[i].length));
+    return { ids, isTrained, source };
+  });
+}
+
+const promptLength = ({ isTrained }: TokenRow): number => isTrained.indexOf(1);
+
+function nextOther(names: readonly string[], from: number): number {
+  for (let step = 1; step < names.length; step++) {
+    const at = (from + step) % names.length;
+    if (names[at] !== names[from]) return at;
+  }
+  throw new UserError({
+    where: 'kto: reference point',
+    expected: 'pairs of two different prompts at least',
+    found: 'a single prompt',
+    advice: 'another --loss',
+  });
+}
