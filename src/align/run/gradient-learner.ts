@@ -56,6 +56,8 @@ export interface StepSource {
   /** How a step's measures stand in its event. */
   tell: (measures: Record<string, number>, update: { step: number; loss: number }) => Partial<StepEvent>;
   files: readonly Fingerprint[];
+  /** After the last step, before the model is saved. */
+  conclude?: () => Promise<void>;
 }
 
 export class GradientLearner implements Learner {
@@ -107,6 +109,10 @@ export class GradientLearner implements Learner {
   restore({ model, tensors, rest }: Saved): void {
     copyParameters(model, this.model);
     this.trainer.restore({ tensors, ...(rest as { updates: number; skippedInARow: number }) });
+  }
+
+  async conclude(): Promise<void> {
+    await this.source.conclude?.();
   }
 
   async close(): Promise<void> {

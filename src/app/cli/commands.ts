@@ -13,6 +13,7 @@ import { ppo } from './commands/ppo.ts';
 import { pretrain } from './commands/pretrain.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { report } from './commands/report.ts';
+import { reward } from './commands/reward.ts';
 import { runCommand } from './commands/run.ts';
 import { score } from './commands/score.ts';
 import { sft } from './commands/sft.ts';
@@ -25,6 +26,7 @@ const stageCommands: readonly Command[] = [
   kata,
   pretrain,
   sft,
+  reward,
   dpo,
   ppo,
   label,

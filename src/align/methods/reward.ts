@@ -1,0 +1,227 @@
+// The reward model: it learns to score a whole answer the way people compared answers. Christiano et al. 2017
+// (arXiv:1706.03741), Eq. 1; Stiennon et al. 2020 (arXiv:2009.01325), section 3.4; Ouyang et al. 2022
+// (arXiv:2203.02155), section 3.5.
+// Departures: 1. the scores' mean over SFT answers is stored beside the weights and not subtracted from them. 2. The
+// head has no bias, for no comparison could teach it one.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../engine/errors.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { diskFiles } from '../../language/checkpoint/files.ts';
+import { headWeight, initialHeadWeight } from '../../language/model/scalar-head.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
+import { createBatchOrder } from '../data/batches.ts';
+import type { Truncation } from '../data/fit.ts';
+import {
+  type LoadOptions,
+  loadInstructionRows,
+  loadPreferenceRows,
+  loadRankingRows,
+  type PreferenceRow,
+} from '../data/load.ts';
+import type { DataReport } from '../data/report.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import { answerBatches, countTokens } from '../run/answer-batches.ts';
+import type { RunEvent } from '../run/events.ts';
+import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
+import { type OpenRun, openRun } from '../run/open-run.ts';
+import { type RunResult, runTraining } from '../run/training-run.ts';
+import { type RewardQuality, rewardQuality } from '../scoring/reward-quality.ts';
+import { sequenceScores } from '../scoring/sequences.ts';
+import { type RankedRow, type RewardObjective, rankingMicroBatch } from './reward-objective.ts';
+
+export interface RewardOptions extends TrainingOptions, RewardObjective {
+  /** A base model or a policy, best the one whose answers were compared. */
+  model: string;
+  data: string[];
+  /** Preferences that nothing is learnt from. */
+  evalData?: string[];
+  /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; the training answers unless given. */
+  sftAnswers?: string[];
+  strict: boolean;
+  /** Longest answer with its prompt, in tokens; the model's context unless given. */
+  maxLength?: number;
+  truncation: Truncation;
+}
+
+/** What was measured of the finished model; quality.json. */
+export interface RewardReport extends Partial<RewardQuality> {
+  /** Raw scores of SFT answers, the first of `answers` files or of the training answers. */
+  statistics: { mean: number; deviation: number; n: number; answers: 'training' | string[] };
+}
+
+export interface RewardResult extends RunResult {
+  data: DataReport;
+  /** Absent while the run is interrupted. */
+  quality?: RewardReport;
+  tokensGenerated: number;
+  tokensTrained: number;
+}
+
+/** Trains a reward model. @throws UserError before any training when model or data cannot be used */
+export async function reward(options: RewardOptions, context: JobContext<RunEvent>): Promise<RewardResult> {
+  const run = openRun('reward', options, context);
+  try {
+    requireMeaning(options);
+    const folder = await locateModel(options.model);
+    const model = rewardModel(await loadModel(folder, { expectKind: ['base', 'policy'] }), options.seed);
+    const known = await comparisons(model, folder, options, run);
+    model.lineage = {
+      parents: [{ name: folder, sha256: await hashFolder(folder) }],
+      data: known.report.files.map(({ path, sha256 }) => ({ name: path, sha256 })),
+    };
+    const backend = await openBackend(options);
+    const source: StepSource = {
+      ...rankingSource(model, known, options),
+      conclude: () => conclude(backend, model, known, options),
+    };
+    const learner = new GradientLearner(backend, model, source, options);
+    const result = await runTraining(learner, options, run.folder, context, 'reward');
+    const quality = result.outcome === 'done' ? await readReport(options.out) : undefined;
+    return {
+      ...{ ...result, data: known.report },
+      ...(quality && { quality }),
+      ...{ tokensGenerated: 0, tokensTrained: result.tokens },
+    };
+  } finally {
+    run.close();
+  }
+}
+
+function requireMeaning({ loss, margin, centering }: RewardOptions): void {
+  if (loss === 'bradley-terry' || (margin === 0 && centering === 0)) return;
+  throw new UserError({
+    where: '--margin, --centering',
+    expected: `0 with --loss ${loss}; they belong to bradley-terry`,
+    found: `${margin}, ${centering}`,
+  });
+}
+
+/** The body of a language model with a fresh scalar head in the place of its output head. */
+function rewardModel(model: Model, seed: number): Model {
+  const parameters = new Map(model.parameters);
+  parameters.delete('lm_head.weight');
+  parameters.set(headWeight, initialHeadWeight(model.config, seed));
+  return { ...model, kind: 'reward', parameters };
+}
+
+interface Comparisons {
+  rows: RankedRow[];
+  report: DataReport;
+  heldOut: PreferenceRow[];
+  sftAnswers?: TokenRow[];
+}
+
+async function comparisons(
+  { config }: Model,
+  folder: string,
+  options: RewardOptions,
+  run: OpenRun,
+): Promise<Comparisons> {
+  const { maxLength = config.maxPositions, truncation, strict, evalData, sftAnswers, loss } = options;
+  if (maxLength > config.maxPositions) {
+    const expected = `at most ${config.maxPositions}, the model's context`;
+    throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
+  }
+  const tokenizer = await Tokenizer.load(folder);
+  const reading: LoadOptions = {
+    ...{ maxLength, truncation, strict, onFault: run.setAside },
+    vocabularySize: config.vocabularySize,
+  };
+  const { rows, report } =
+    loss === 'bradley-terry'
+      ? await loadPreferenceRows(options.data, tokenizer, reading)
+      : await loadRankingRows(options.data, tokenizer, reading);
+  run.tell(report);
+  return {
+    rows: rows.map(rankedRow),
+    report,
+    heldOut: evalData ? (await loadPreferenceRows(evalData, tokenizer, reading)).rows : [],
+    sftAnswers:
+      sftAnswers &&
+      (await loadInstructionRows(sftAnswers, tokenizer, { ...reading, ending: 'as-given' })).rows,
+  };
+}
+
+function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
+  return 'answers' in row ? row : { answers: [row.chosen, row.rejected], strength: row.strength };
+}
+
+function rankingSource(model: Model, { rows, report }: Comparisons, options: RewardOptions): StepSource {
+  const { seed, batchSize, microBatchTokens, epochs } = options;
+  const order = createBatchOrder({ seed, batchSize, count: rows.length });
+  const limits = { length: Math.ceil(report.lengths.max / 64) * 64, microBatchTokens, slots: batchSize };
+  const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
+  const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
+  return {
+    totalSteps: order.stepsForEpochs(epochs),
+    stepsPerEpoch: rows.length / batchSize,
+    planStep(step) {
+      const own = rowsOf(step);
+      const whole = { rows: own.length, describe: () => describeStep(step) };
+      const batches = answerBatches(own, limits);
+      return {
+        microBatches: batches.map((batch) => rankingMicroBatch(model.config, batch, options, whole)),
+        tokens: countTokens(own),
+      };
+    },
+    describeStep,
+    tell: (measures) => ({ metrics: measures }),
+    files: report.files,
+  };
+}
+
+const placeOf = ({ answers: [{ source }] }: RankedRow): string => `${source.file}:${source.line}`;
+
+/** Answers whose scores give mean and deviation, evenly spread over all that there are. */
+const mostStatisticsAnswers = 2048;
+
+/** The scale of the scores, and how good they are on held-out pairs, before the model is saved with both. */
+async function conclude(
+  backend: Backend,
+  model: Model,
+  { rows, heldOut, sftAnswers }: Comparisons,
+  { out, microBatchTokens: batchTokens, sftAnswers: files }: RewardOptions,
+): Promise<void> {
+  const score = (answers: readonly TokenRow[]) => sequenceScores(backend, model, answers, { batchTokens });
+  const answers = sftAnswers ?? rows.flatMap((row) => row.answers);
+  const statistics = momentsOf(await score(spread(answers, mostStatisticsAnswers)));
+  model.rewardStatistics = { mean: statistics.mean, deviation: statistics.deviation };
+  const scores = await score(heldOut.flatMap(({ chosen, rejected }) => [chosen, rejected]));
+  const pairs = heldOut.map(({ chosen, rejected, strength }, i) => ({
+    chosen: { score: scores[2 * i], tokens: answerLength(chosen) },
+    rejected: { score: scores[2 * i + 1], tokens: answerLength(rejected) },
+    strength,
+  }));
+  const report: RewardReport = {
+    statistics: { ...statistics, answers: files ?? 'training' },
+    ...(pairs.length > 0 && rewardQuality(pairs)),
+  };
+  const file = join(out, reportFile);
+  await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
+  await diskFiles.rename(`${file}.new`, file);
+}
+
+const reportFile = 'quality.json';
+const readReport = async (out: string): Promise<RewardReport> =>
+  JSON.parse(await readFile(join(out, reportFile), 'utf8'));
+
+const answerLength = ({ isTrained }: TokenRow): number => isTrained.reduce((count, flag) => count + flag, 0);
+
+function spread<T>(items: readonly T[], most: number): T[] {
+  const count = Math.min(items.length, most);
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
+}
+
+/** The deviation is 1 where all scores are one number, so that it can be divided by. */
+function momentsOf(scores: Float64Array): { mean: number; deviation: number; n: number } {
+  const n = scores.length;
+  const mean = scores.reduce((sum, score) => sum + score, 0) / n;
+  const variance = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / n;
+  return { mean, deviation: Math.sqrt(variance) || 1, n };
+}
