@@ -3,7 +3,7 @@
 
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
-import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
+import type { NamedTensor, StoredType } from '../../language/checkpoint/safetensors.ts';
 import {
   loadLatestTrainingState,
   saveTrainingState,
@@ -21,6 +21,8 @@ export interface RunOptions {
   maxSteps?: number;
   saveEvery?: number;
   keepLast: number;
+  /** Type of the trained model's stored weights; checkpoints keep all bits. Default F32. */
+  dtype?: StoredType;
 }
 
 /** What one update did. */
@@ -52,7 +54,7 @@ export interface Learner {
   /** Whatever resuming needs besides the model: tensors as they are, the rest as JSON. */
   state(): { tensors: NamedTensor[]; rest: object };
   /** @throws UserError when the checkpoint is of another model */
-  restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): void;
+  restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): void | Promise<void>;
   close(): Promise<void>;
 }
 
@@ -133,7 +135,7 @@ class TrainingRun {
     if (!training) return;
     const { tokens, loss, skipped, files, stopped, learner } = training.state as StoredState;
     requireSameData(files, this.learner.files);
-    this.learner.restore({ model: training.model, tensors: training.optimizer, rest: learner });
+    await this.learner.restore({ model: training.model, tensors: training.optimizer, rest: learner });
     [this.step, this.savedStep] = [training.step, training.step];
     [this.tokens, this.loss, this.skipped] = [tokens, loss ?? Number.NaN, skipped];
     this.stopped = stopped;
@@ -165,10 +167,11 @@ class TrainingRun {
       const { saveEvery } = this.options;
       if (saveEvery && this.step % saveEvery === 0) await this.checkpoint();
     }
-    if (this.savedStep !== this.step) await this.checkpoint();
+    // A run that was stopped before its first update begins anew.
+    if (this.savedStep !== this.step && this.step > 0) await this.checkpoint();
     const { outcome, model } = this.result();
     if (outcome === 'done') await this.learner.conclude?.((event) => this.record(event));
-    await saveModel(model, this.learner.model);
+    await saveModel(model, this.learner.model, { dtype: this.options.dtype });
     if (outcome === 'interrupted') return;
     const seconds = (performance.now() - startedAt) / 1000;
     this.record({ type: 'finished', step: this.step, tokens: this.tokens, seconds, outcome });

@@ -23,5 +23,6 @@ export const trainingOptions = {
   clipNorm: z.number().positive().default(1).describe('largest global norm of the gradient'),
   saveEvery: z.int().min(1).optional().describe('updates between checkpoints; only at the end unless given'),
   keepLast: z.int().min(1).default(2).describe('checkpoints that stay'),
+  dtype: z.enum(['F32', 'F16', 'BF16']).default('F32').describe('how the trained model’s weights are stored'),
   patience: z.int().min(1).default(5).describe('stop after so many updates in a row that were not finite'),
 };
