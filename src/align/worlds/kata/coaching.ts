@@ -60,24 +60,29 @@ export function makeCoachingRequest(
   wording: Wording,
 ): CoachingRequest {
   const dice = new Dice(seed, 'requests', 4 * index + (split === 'train' ? 0 : 1));
+  const { record, test } = drawStanding(dice, split);
+  const { startWith, passes } = coach(record, test);
+  return {
+    record,
+    test,
+    instruction: dice.pick(instructions[wording]),
+    input: describeStanding(record, test),
+    answer: `start with: ${startWith}\npass: ${passes ? 'yes' : 'no'}`,
+  };
+}
+
+/** A record and a test of one part; as many tests are passed as failed. */
+export function drawStanding(dice: Dice, split: Split): Pick<CoachingRequest, 'record' | 'test'> {
   const passes = dice.chance(0.5);
   for (;;) {
     const topics = dice.shuffled(families).slice(0, dice.between(3, 4));
     const test = dice.shuffled(topics).slice(0, 2);
     const record = topics.map((topic) => ({ topic, solved: dice.between(0, TRIED) }));
-    const advice = coach(record, test);
-    if (advice.passes !== passes || partOf(record, test) !== split) continue;
-    return {
-      record,
-      test,
-      instruction: dice.pick(instructions[wording]),
-      input: describe(record, test),
-      answer: `start with: ${advice.startWith}\npass: ${advice.passes ? 'yes' : 'no'}`,
-    };
+    if (coach(record, test).passes === passes && partOf(record, test) === split) return { record, test };
   }
 }
 
-function describe(record: readonly Standing[], test: readonly Family[]): string {
+export function describeStanding(record: readonly Standing[], test: readonly Family[]): string {
   const solved = record.map(({ topic, solved }) => `${topic} ${solved}/${TRIED}`);
   return `solved: ${solved.join(', ')}\ntest: ${test.join(', ')}`;
 }

@@ -3,10 +3,11 @@
 // examples. `exercises`: a task as a comment and its solution. Only compositions of the training part occur.
 // A base model that shall not answer yet takes mostly `forum` and `code`: the last two pair tasks with programs.
 
+import { coach, describeStanding, drawStanding } from './coaching.ts';
 import type { Composition } from './composition.ts';
 import { Dice } from './dice.ts';
 import { operationNames, operations } from './operations.ts';
-import { describeSteps, type Language, statement, wordingsOf } from './phrasings.ts';
+import { describeSteps, describeStepsFreely, type Language, statement, wordingsOf } from './phrasings.ts';
 import { drawTrainingComposition, type Problem } from './problem.ts';
 import { renameDeclared } from './rewriting.ts';
 import { parameterNames } from './signature.ts';
@@ -26,10 +27,10 @@ export function* documents(
 
 /** What a base model of this world is trained on: mostly talk and lessons, some code and exercises. */
 export const usualMix: Readonly<Record<CorpusName, number>> = {
-  forum: 0.25,
-  code: 0.15,
-  textbook: 0.35,
-  exercises: 0.25,
+  forum: 0.2,
+  code: 0.1,
+  textbook: 0.4,
+  exercises: 0.3,
 };
 /** Whose turn it is does not depend on the seed; a place beyond that of every document. */
 const mixDice = () => new Dice(7, 'corpora', 4e9);
@@ -148,9 +149,11 @@ function code(dice: Dice): string {
   }).join('\n\n');
 }
 
-/** Half lessons on one operation, half worked examples. */
+const textbookPages = { lesson: 6, workedExample: 9, advice: 5 };
+
+/** Lessons on one operation, worked examples, and advice to learners. */
 function textbook(dice: Dice): string {
-  return dice.chance(0.5) ? lesson(dice) : workedExample(dice);
+  return { lesson, workedExample, advice }[dice.weighted(textbookPages)](dice);
 }
 
 function lesson(dice: Dice): string {
@@ -174,8 +177,16 @@ const introductions = ['Example.', 'Worked example.', 'Let us solve a problem.',
 function workedExample(dice: Dice): string {
   const composition = drawTrainingComposition(dice);
   const task = statement(composition, dice, { language: drawLanguage(dice), wording: 'seen' });
-  const steps = `The plan: ${describeSteps(composition)}.`;
+  const steps = `The plan: ${describeStepsFreely(composition, dice)}.`;
   return `${dice.pick(introductions)} ${task}\n\n${steps}\n\n${solution(composition, dice.pick(['clear', 'looped']), dice)}`;
+}
+
+/** How a record of solved problems is read, without the question and the form of the answer that requests have. */
+function advice(dice: Dice): string {
+  const { record, test } = drawStanding(dice, 'train');
+  const { startWith, passes } = coach(record, test);
+  const fewest = record.find(({ topic }) => topic === startWith)!.solved;
+  return `Reading a record.\n\n${describeStanding(record, test)}\n\nOf the test, ${startWith} has the fewest: ${fewest}. The test is ${passes ? 'passed' : 'failed'}.`;
 }
 
 function exercises(dice: Dice): string {

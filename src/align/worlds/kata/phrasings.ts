@@ -120,6 +120,14 @@ export function describeSteps({ steps }: Composition): string {
   return phrases.length === 1 ? phrases[0] : `${phrases.slice(0, -1).join(', ')}, then ${phrases.at(-1)}`;
 }
 
+/** The same in any words that there are for each step, the held-out ones among them: for text that teaches words. */
+export function describeStepsFreely({ steps }: Composition, dice: Dice): string {
+  const phrases = steps.map((step) =>
+    dice.pick(wordingsOf(step.operation)).replaceAll('{k}', parameterWords(step)),
+  );
+  return listedWithAnd(phrases);
+}
+
 /** The same of something that is done by code: `keeps the even numbers, then adds them up`. */
 export function explainSteps(composition: Composition): string {
   const phrases = composition.steps.map((step) =>
