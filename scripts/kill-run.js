@@ -1,0 +1,90 @@
+// Kills `heed run` at random moments, resumes it each time, and compares what it leaves with an uninterrupted run's:
+// every model, every log but for times, and the report but for its costs.
+//
+//   node scripts/kill-run.js recipes/quickstart.yaml --kills 20 --out runs/kill-test
+
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    kills: { type: 'string', default: '20' },
+    out: { type: 'string', default: 'runs/kill-test' },
+  },
+});
+const [recipe = 'recipes/quickstart.yaml'] = positionals;
+const heed = fileURLToPath(new URL('../bin/heed.js', import.meta.url));
+
+/** @returns seconds, and whether the run came to its end */
+function run(out, killAfterSeconds) {
+  const begun = performance.now();
+  const child = spawn(process.execPath, [heed, 'run', recipe, '--out', out], {
+    detached: true,
+    stdio: 'ignore',
+  });
+  // The whole group: the engine process dies in the middle of whatever it does.
+  const timer =
+    killAfterSeconds !== undefined &&
+    setTimeout(() => process.kill(-child.pid, 'SIGKILL'), killAfterSeconds * 1000);
+  return new Promise((resolve) => {
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve({ seconds: (performance.now() - begun) / 1000, isWhole: code === 0, code });
+    });
+  });
+}
+
+const timeKeys = new Set(['time', 'seconds', 'tokensPerSecond']);
+const withoutTimes = (key, value) => (timeKeys.has(key) ? undefined : value);
+
+/** Hashes of what a run computed, by path. */
+function fingerprint(folder) {
+  const hashes = {};
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const text = contentOf(entry.name, path);
+    if (entry.isFile() && text !== undefined) {
+      hashes[relative(folder, path)] = createHash('sha256').update(text).digest('hex');
+    }
+  }
+  return hashes;
+}
+
+function contentOf(name, path) {
+  if (name.endsWith('.safetensors')) return readFileSync(path);
+  if (name === 'report.json') {
+    const { costs, ...rest } = JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.stringify(rest);
+  }
+  if (!name.endsWith('.jsonl')) return undefined;
+  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => JSON.stringify(JSON.parse(line), withoutTimes)).join('\n');
+}
+
+const [whole, killed] = [join(values.out, 'whole'), join(values.out, 'killed')];
+if (existsSync(killed)) throw new Error(`${killed} is there already: give another --out`);
+const { seconds, isWhole, code } = await run(whole);
+if (!isWhole) throw new Error(`the uninterrupted run ended with code ${code}`);
+console.log(`uninterrupted: ${seconds.toFixed(0)} s`);
+
+const kills = Number(values.kills);
+for (let kill = 1; kill <= kills; kill++) {
+  const after = (2 * seconds * Math.random()) / kills + 2;
+  const { isWhole: isOver } = await run(killed, after);
+  console.log(`kill ${kill}: after ${after.toFixed(1)} s${isOver ? ', when it was over' : ''}`);
+}
+const last = await run(killed);
+if (!last.isWhole) throw new Error(`the resumed run ended with code ${last.code}`);
+
+const [expected, found] = [fingerprint(whole), fingerprint(killed)];
+const differing = [...new Set([...Object.keys(expected), ...Object.keys(found)])].filter(
+  (path) => expected[path] !== found[path],
+);
+console.log(`${Object.keys(expected).length} files compared, ${differing.length} differ`);
+for (const path of differing) console.log(`  ${path}`);
+process.exitCode = differing.length === 0 ? 0 : 1;
