@@ -19,7 +19,8 @@ import { collectRollouts, rolloutSeed } from '../run/rollouts.ts';
 import { byRow, type TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
 import { mean } from './ppo-metrics.ts';
 import type { PpoOptions } from './ppo-options.ts';
-import { type PpoParts, toRewarded } from './ppo-setup.ts';
+import type { PpoParts } from './ppo-setup.ts';
+import { toRewarded } from './prompted-policy.ts';
 
 /** Answers of the reference that the monitor learns from, and the step whose seeds they are drawn by. */
 const referenceAnswers = 192;

@@ -3,26 +3,18 @@
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
 import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
-import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
-import { type Prompt, readPrompts } from '../data/prompts.ts';
+import type { Prompt } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
-import { type Rollout, requireRoom } from '../run/rollouts.ts';
 import type { PpoOptions } from './ppo-options.ts';
-import { loadRewards, type RewardedAnswer, type Rewards } from './rewards.ts';
+import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
+import { loadRewards, type Rewards } from './rewards.ts';
 
-export interface PpoParts {
-  policy: Model;
+export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
   isOwnReference: boolean;
   reference: ReadonlyMap<string, Float32Array>;
   critic: Model;
-  tokenizer: ModelTokenizer;
-  prompts: readonly Prompt[];
-  files: readonly Fingerprint[];
-  stopIds: readonly number[];
   /** Of every window that rows are packed into: the longest prompt and answer fit. */
   windowLength: number;
   rewards: Rewards;
@@ -34,28 +26,15 @@ export async function assemble(
   backend: Backend,
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
-  const folder = await locateModel(options.model);
-  const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  const tokenizer = await loadModelTokenizer(folder, policy.config);
+  const prompted = await loadPromptedPolicy(options, onFault);
+  const { policy, prompts } = prompted;
   const isOwnReference = options.reference === undefined;
   const reference = await referenceParameters(options, policy);
-  const { prompts, files } = await promptsOf(options, policy, tokenizer, onFault);
-  requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
-  policy.kind = 'policy';
-  policy.lineage = {
-    parents: [{ name: folder, sha256: await hashFolder(folder) }],
-    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
-  };
-  const { eos } = tokenizer.prompts.special;
   return {
-    policy,
+    ...prompted,
     isOwnReference,
     reference,
     critic: await startingCritic(options, policy),
-    tokenizer,
-    prompts,
-    files,
-    stopIds: [...new Set([...policy.config.tokens.eos, ...(eos === undefined ? [] : [eos])])],
     windowLength: windowLengthFor(prompts, options.maxTokens, policy.config.maxPositions),
     rewards: await loadRewards(options.reward, backend, policy),
     watched: await loadRewards(options.watch, backend, policy),
@@ -129,27 +108,4 @@ function requireSameShapes(
       advice: 'a model of the same architecture',
     });
   }
-}
-
-async function promptsOf(
-  { data, strict }: PpoOptions,
-  { config }: Model,
-  tokenizer: ModelTokenizer,
-  onFault: (fault: RowFault) => void,
-): Promise<{ prompts: Prompt[]; files: Fingerprint[] }> {
-  const prompts: Prompt[] = [];
-  const reading = {
-    ...{ template: 'none' as const, context: config.maxPositions, vocabularySize: config.vocabularySize },
-    ...{ tokenizer: () => tokenizer.prompts, strict, onFault },
-  };
-  for (const file of data) for await (const prompt of readPrompts(file, reading)) prompts.push(prompt);
-  if (prompts.length === 0) {
-    const [where, expected] = [`--data ${data.join(' ')}`, 'at least one row with a prompt'];
-    throw new UserError({ where, expected, found: 'none' });
-  }
-  return { prompts, files: await Promise.all(data.map((file) => fingerprintFile(file))) };
-}
-
-export function toRewarded({ prompt, text, tokens }: Rollout): RewardedAnswer {
-  return { prompt: prompt.text ?? '', completion: text, row: prompt.row ?? {}, tokens };
 }

@@ -34,8 +34,9 @@ import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
 import { Health } from './ppo-health.ts';
 import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
 import type { PpoOptions, PpoResult } from './ppo-options.ts';
-import { assemble, type PpoParts, toRewarded } from './ppo-setup.ts';
+import { assemble, type PpoParts } from './ppo-setup.ts';
 import { PpoState, type Totals } from './ppo-state.ts';
+import { toRewarded } from './prompted-policy.ts';
 
 export type { PpoOptions, PpoResult } from './ppo-options.ts';
 

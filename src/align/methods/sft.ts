@@ -74,10 +74,10 @@ async function demonstrations(
 }
 
 /** Batches of rows in a new order every epoch, each packed into windows as long as the longest row needs. */
-function demonstrationSource(
+export function demonstrationSource(
   rows: readonly TokenRow[],
-  report: DataReport,
-  options: SftOptions,
+  report: { lengths: { max: number }; files: DataReport['files'] },
+  options: Pick<SftOptions, 'seed' | 'batchSize' | 'epochs'>,
 ): WindowSource {
   const windowLength = Math.ceil(report.lengths.max / 64) * 64;
   const order = createBatchOrder({ seed: options.seed, batchSize: options.batchSize, count: rows.length });

@@ -34,13 +34,14 @@ export async function trainLanguageModel(
   const learner = new GradientLearner(
     await openBackend(options),
     model,
-    stepSource(model, windows, options.microBatchTokens),
+    windowStepSource(model, windows, options.microBatchTokens),
     options,
   );
   return runTraining(learner, options, folder, context, command);
 }
 
-function stepSource(model: Model, source: WindowSource, microBatchTokens: number): StepSource {
+/** Steps of the next-token objective on windows. */
+export function windowStepSource(model: Model, source: WindowSource, microBatchTokens: number): StepSource {
   return {
     ...source,
     planStep(step) {

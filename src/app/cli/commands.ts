@@ -12,6 +12,7 @@ import { label } from './commands/label.ts';
 import { ppo } from './commands/ppo.ts';
 import { pretrain } from './commands/pretrain.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
+import { reject } from './commands/reject.ts';
 import { report } from './commands/report.ts';
 import { reward } from './commands/reward.ts';
 import { runCommand } from './commands/run.ts';
@@ -27,6 +28,7 @@ const stageCommands: readonly Command[] = [
   pretrain,
   sft,
   reward,
+  reject,
   dpo,
   ppo,
   label,

@@ -1,0 +1,63 @@
+// A policy that learns from its own answers: the model, what it is asked, and how its answers end and are rewarded.
+
+import { UserError } from '../../engine/errors.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
+import { type Prompt, readPrompts } from '../data/prompts.ts';
+import type { RowFault } from '../data/read.ts';
+import { type Rollout, requireRoom } from '../run/rollouts.ts';
+import type { RewardedAnswer } from './rewards.ts';
+
+export interface PromptedPolicy {
+  /** Of kind policy, with its parent and data. */
+  policy: Model;
+  tokenizer: ModelTokenizer;
+  prompts: readonly Prompt[];
+  files: readonly Fingerprint[];
+  /** The model's own, and the one that training puts after an answer. */
+  stopIds: readonly number[];
+}
+
+/** @throws UserError when the model or every prompt cannot be used, or an answer may not fit */
+export async function loadPromptedPolicy(
+  options: { model: string; data: readonly string[]; maxTokens: number; strict: boolean },
+  onFault: (fault: RowFault) => void,
+): Promise<PromptedPolicy> {
+  const folder = await locateModel(options.model);
+  const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  const tokenizer = await loadModelTokenizer(folder, policy.config);
+  const prompts = await promptsOf(options, policy, tokenizer, onFault);
+  requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
+  const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
+  policy.kind = 'policy';
+  policy.lineage = {
+    parents: [{ name: folder, sha256: await hashFolder(folder) }],
+    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
+  };
+  const { eos } = tokenizer.prompts.special;
+  const stopIds = [...new Set([...policy.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
+  return { policy, tokenizer, prompts, files, stopIds };
+}
+
+async function promptsOf(
+  { data, strict }: { data: readonly string[]; strict: boolean },
+  { config }: Model,
+  tokenizer: ModelTokenizer,
+  onFault: (fault: RowFault) => void,
+): Promise<Prompt[]> {
+  const prompts: Prompt[] = [];
+  const reading = {
+    ...{ template: 'none' as const, context: config.maxPositions, vocabularySize: config.vocabularySize },
+    ...{ tokenizer: () => tokenizer.prompts, strict, onFault },
+  };
+  for (const file of data) for await (const prompt of readPrompts(file, reading)) prompts.push(prompt);
+  if (prompts.length > 0) return prompts;
+  const [where, expected] = [`--data ${data.join(' ')}`, 'at least one row with a prompt'];
+  throw new UserError({ where, expected, found: 'none' });
+}
+
+export function toRewarded({ prompt, text, tokens }: Rollout): RewardedAnswer {
+  return { prompt: prompt.text ?? '', completion: text, row: prompt.row ?? {}, tokens };
+}

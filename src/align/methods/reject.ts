@@ -1,0 +1,225 @@
+// Rejection sampling: sample several answers to each prompt, keep the best by the reward, fine-tune on them; again from
+// the model that this made. Touvron et al. 2023 (arXiv:2307.09288), section 3.2.3; best of n after Nakano et al. 2021
+// (arXiv:2112.09332).
+// Departures: 1. the best of all rounds are kept, as that paper found necessary. 2. A round goes on from the newest
+// weights, with a fresh optimiser and schedule. 3. Answers without an end, and prompts whose answers are all worth the
+// same, are left out.
+
+import { UserError } from '../../engine/errors.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import type { JobContext } from '../../engine/runtime/job.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
+import type { Fingerprint } from '../data/fingerprint.ts';
+import type { Prompt } from '../data/prompts.ts';
+import type { TokenRow } from '../data/token-row.ts';
+import type { RunEvent } from '../run/events.ts';
+import { GradientLearner, type TrainingOptions } from '../run/gradient-learner.ts';
+import { windowStepSource } from '../run/language-run.ts';
+import { openRun } from '../run/open-run.ts';
+import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
+import {
+  average,
+  bestOfKlBound,
+  type Pick,
+  pickAnswers,
+  type RoundGain,
+  roundGain,
+  type Sample,
+} from './best-of.ts';
+import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
+import { loadRewards, type RewardSpec } from './rewards.ts';
+import { RoundSamples } from './round-samples.ts';
+import { demonstrationSource } from './sft.ts';
+
+export interface RejectOptions extends TrainingOptions {
+  model: string;
+  /** Prompts. */
+  data: string[];
+  strict: boolean;
+  /** As it was asked for, for the recipe; `specs` says what it means. */
+  reward: string[];
+  /** Answers to each prompt in a round (n). */
+  samples: number;
+  rounds: number;
+  temperature: number;
+  maxTokens: number;
+  generationBatchSize: number;
+  pick: Pick;
+}
+
+/** What a round sampled and chose. */
+export interface Round extends RoundGain {
+  /** From 1. */
+  round: number;
+  tokensGenerated: number;
+  /** Share of the answers that came to their end. */
+  finished: number;
+  /** Prompts that left no choice, and answers that were learnt from, of this round or an earlier one. */
+  dropped: number;
+  chosen: number;
+  /** Mean reward of those. */
+  picked: number;
+}
+
+export interface RejectResult extends RunResult {
+  rounds: Round[];
+  /** Of the best of n of one round, nats. */
+  klBound: number;
+  tokensGenerated: number;
+  tokensTrained: number;
+}
+
+/**
+ * Trains a policy on its own best answers.
+ * @throws UserError before any sampling when model, rewards or prompts cannot be used
+ */
+export async function reject(
+  { specs, ...options }: RejectOptions & { specs: RewardSpec[] },
+  context: JobContext<RunEvent>,
+): Promise<RejectResult> {
+  const run = openRun('reject', options, context);
+  try {
+    const backend = await openBackend(options);
+    const prompted = await loadPromptedPolicy(options, run.setAside);
+    const rewards = await loadRewards(specs, backend, prompted.policy);
+    const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
+    const learner = new RejectLearner(options, prompted, samples, backend);
+    const result = await runTraining(learner, options, run.folder, context, 'reject');
+    await rewards.close();
+    const rounds = learner.rounds.map(({ told }) => told);
+    return {
+      ...{ ...result, rounds, klBound: bestOfKlBound(options.samples) },
+      tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
+      tokensTrained: result.tokens,
+    };
+  } finally {
+    run.close();
+  }
+}
+
+/** A round and the updates that it takes. */
+interface RoundState {
+  told: Round;
+  start: number;
+  steps: number;
+}
+
+/** Rounds of sampling, choosing and fine-tuning; the fine-tuning of a round is a learner of its own. */
+class RejectLearner implements Learner {
+  readonly model: Model;
+  readonly files: readonly Fingerprint[];
+  readonly rounds: RoundState[] = [];
+  private readonly options: RejectOptions;
+  private readonly prompted: PromptedPolicy;
+  private readonly samples: RoundSamples;
+  private readonly backend: Backend;
+  private tuning: GradientLearner | undefined;
+
+  constructor(options: RejectOptions, prompted: PromptedPolicy, samples: RoundSamples, backend: Backend) {
+    this.options = options;
+    this.prompted = prompted;
+    this.samples = samples;
+    this.backend = backend;
+    [this.model, this.files] = [prompted.policy, prompted.files];
+  }
+
+  /** Rounds to come are taken to be as long as the last one, the first as if every prompt left a choice. */
+  get totalSteps(): number {
+    const { epochs, batchSize, rounds } = this.options;
+    const all = Math.ceil((epochs * this.prompted.prompts.length) / batchSize);
+    const likely = this.rounds.at(-1)?.steps ?? all;
+    return this.stepsKnown + (rounds - this.rounds.length) * likely;
+  }
+
+  private get stepsKnown(): number {
+    return this.rounds.reduce((sum, { steps }) => sum + steps, 0);
+  }
+
+  async update(step: number): Promise<Update> {
+    if (step === this.stepsKnown) {
+      await this.samples.complete(this.rounds.length);
+      await this.beginTuning();
+    }
+    const { told, start } = this.rounds.at(-1)!;
+    const update = await this.tuning!.update(step - start);
+    if (update.kind !== 'updated') return update;
+    const epoch = (told.round - 1) * this.options.epochs + update.event.epoch;
+    const metrics: Record<string, number> = step === start ? metricsOf(told) : { round: told.round };
+    return { ...update, event: { ...update.event, epoch, metrics } };
+  }
+
+  /** The choice among the samples of all rounds so far, and a fine-tuning on it from the weights as they are. */
+  private async beginTuning(): Promise<void> {
+    await this.tuning?.close();
+    const { options, prompted, model } = this;
+    const index = this.rounds.length;
+    const samples = this.samples.of(index + 1);
+    const { chosen, dropped } = pickAnswers(samples, options.pick, options.seed);
+    const told = describeRound(index + 1, samples[index], chosen, dropped);
+    if (chosen.length === 0) throw nothingToChoose(told);
+    const rows = chosen.map(({ prompt, ids }) => trainedRow(prompted.prompts[prompt], ids));
+    const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+    const report = { lengths: { max: longest }, files: [...prompted.files] };
+    const demonstrations = demonstrationSource(rows, report, { ...options, seed: options.seed + index });
+    const source = windowStepSource(model, demonstrations, options.microBatchTokens);
+    this.rounds.push({ told, start: this.stepsKnown, steps: source.totalSteps });
+    this.tuning = new GradientLearner(this.backend, model, source, options);
+  }
+
+  state(): { tensors: NamedTensor[]; rest: object } {
+    const { tensors = [], rest = {} } = this.tuning?.state() ?? {};
+    return { tensors, rest: { rounds: this.rounds.length, tuning: rest } };
+  }
+
+  async restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): Promise<void> {
+    const { rounds, tuning } = saved.rest as { rounds: number; tuning: object };
+    while (this.rounds.length < rounds) await this.beginTuning();
+    this.tuning?.restore({ ...saved, rest: tuning });
+  }
+
+  async close(): Promise<void> {
+    await this.tuning?.close();
+  }
+}
+
+function trainedRow({ ids: prompt, source }: Prompt, answer: readonly number[]): TokenRow {
+  const ids = Int32Array.from([...prompt, ...answer]);
+  const isTrained = Uint8Array.from(ids, (_, i) => Number(i >= prompt.length));
+  return { ids, isTrained, source: source ?? { file: 'prompt', line: 0 } };
+}
+
+function describeRound(
+  round: number,
+  samples: readonly Sample[],
+  chosen: readonly Sample[],
+  dropped: number,
+): Round {
+  return {
+    round,
+    ...roundGain(samples),
+    tokensGenerated: samples.reduce((sum, { ids }) => sum + ids.length, 0),
+    finished: average(samples.map(({ hasEos }) => Number(hasEos))),
+    dropped,
+    chosen: chosen.length,
+    picked: chosen.length === 0 ? 0 : average(chosen.map(({ reward }) => reward)),
+  };
+}
+
+function metricsOf({ round, mean, median, max, gain, picked, finished, dropped, chosen }: Round) {
+  return {
+    ...{ round, 'objective/scores': mean, 'scores/median': median, 'scores/max': max, 'scores/gain': gain },
+    ...{ 'scores/picked': picked, eos_rate: finished, 'prompts/dropped': dropped, 'prompts/chosen': chosen },
+  };
+}
+
+function nothingToChoose({ round, finished, mean, max }: Round): UserError {
+  const ended = `${(100 * finished).toFixed(0)}% of the answers came to an end`;
+  return new UserError({
+    where: `round ${round}`,
+    expected: 'prompts with two finished answers of different rewards',
+    found: `none (${ended}; the mean reward is ${mean}, that of each prompt's best ${max})`,
+    advice: 'a larger --samples, --max-tokens or --temperature, or a model that was fine-tuned before',
+  });
+}
