@@ -81,10 +81,14 @@ export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): P
   }
 }
 
-function requireMeaning({ loss, likelihoodWeight }: DpoOptions): void {
-  if (loss !== 'kto' || likelihoodWeight === 0) return;
-  const expected = '0 with --loss kto, which reads single answers';
-  throw new UserError({ where: '--likelihood-weight', expected, found: `${likelihoodWeight}` });
+function requireMeaning({ loss, likelihoodWeight, reference }: DpoOptions): void {
+  if (loss === 'kto' && likelihoodWeight !== 0) {
+    const expected = '0 with --loss kto, which reads single answers';
+    throw new UserError({ where: '--likelihood-weight', expected, found: `${likelihoodWeight}` });
+  }
+  if (usesReference(loss) || reference === undefined) return;
+  const expected = `none with --loss ${loss}, which uses no reference`;
+  throw new UserError({ where: '--reference', expected, found: reference });
 }
 
 interface Reference {
