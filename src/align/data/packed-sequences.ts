@@ -14,13 +14,15 @@ export interface PackedSequences {
 }
 
 /**
- * Into as few windows as can be, and empty ones up to a multiple of `multiple`.
+ * Into as few windows as can be: up to seven as many as are needed; more are rounded up by a quarter at most with
+ * empty ones, so that a run has few shapes.
  * @throws ShapeError when a sequence is longer than `length`
  */
-export function packSequences(rows: readonly TokenRow[], length: number, multiple = 1): PackedSequences {
+export function packRounded(rows: readonly TokenRow[], length: number): PackedSequences {
   const lengths = rows.map(({ ids }) => ids.length);
   const plan = planWindows(lengths, length);
-  const empty = Array.from({ length: roundUp(plan.length, multiple) - plan.length }, () => []);
+  const count = roundUp(plan.length, 2 ** Math.max(0, Math.floor(Math.log2(plan.length)) - 2));
+  const empty = Array.from({ length: count - plan.length }, () => []);
   return layOut(rows, [...plan, ...empty], length);
 }
 

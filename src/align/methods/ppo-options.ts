@@ -61,7 +61,7 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
 
 export interface PpoResult extends RunResult {
   tokensGenerated: number;
-  /** Through the policy's and the critic's updates, prompts included. */
+  /** Through the policy’s updates, prompts included; the critic is trained on the same. */
   tokensTrained: number;
   alarms: number;
 }

@@ -257,7 +257,7 @@ class PpoLearner implements Learner {
     { policy, critic }: { policy: StepResult[]; critic: StepResult[] },
     metrics: Record<string, number>,
   ): Update {
-    const tokens = 2 * this.options.ppoEpochs * sum(rollouts.map(({ tokens: { ids } }) => ids.length));
+    const tokens = this.options.ppoEpochs * sum(rollouts.map(({ tokens: { ids } }) => ids.length));
     this.totals.tokensTrained += tokens;
     const isFaulty = [...policy, ...critic].some(({ isUpdated }) => !isUpdated);
     if (isFaulty) {

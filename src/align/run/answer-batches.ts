@@ -12,7 +12,7 @@ import { scalarHead } from '../../language/model/scalar-head.ts';
 import {
   lastPlaces,
   type PackedSequences,
-  packSequences,
+  packRounded,
   padded,
   roundUp,
   targetsOf,
@@ -86,15 +86,6 @@ function layOutRows<Row extends AnswerRow>(rows: readonly Row[], limits: BatchLi
   const sequences = Array.from({ length: K }, (_, k) => rows.map(({ answers }) => answers[k])).flat();
   const packed = packRounded(sequences, limits.length);
   return { rows, shape: { B, K }, sequences, packed, key: `${packed.windows}×${packed.length}, ${K}×${B}` };
-}
-
-/** Up to seven windows are as many as there are; more are rounded up by a quarter at most, so that there are few sizes. */
-function packRounded(sequences: readonly TokenRow[], length: number): PackedSequences {
-  const needed = planWindows(
-    sequences.map(({ ids }) => ids.length),
-    length,
-  ).length;
-  return packSequences(sequences, length, 2 ** Math.max(0, Math.floor(Math.log2(needed)) - 2));
 }
 
 /** A number of each answer, [K·B]; `otherwise` in the slots that stay empty. */

@@ -12,7 +12,8 @@ import {
   windowStates,
 } from '../../language/model/full-pass.ts';
 import { scalarHead, scalarHeadInputs } from '../../language/model/scalar-head.ts';
-import { type PackedSequences, packSequences, padded, roundUp, targetsOf } from '../data/packed-sequences.ts';
+import { type PackedSequences, packRounded, padded, roundUp, targetsOf } from '../data/packed-sequences.ts';
+import { planWindows } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 
 export interface TokenBatch {
@@ -27,29 +28,29 @@ export interface TokenBatch {
   feeds: Record<'tokens' | 'positions' | 'segments' | 'sources' | 'targets', Int32Array>;
 }
 
+/** Sizes that a batch's trained tokens may have. */
+const targetSizes = 8;
+
 /** Rows in order, each batch as many as `batchTokens` positions hold (one at least). */
 export function tokenBatches(rows: readonly TokenRow[], length: number, batchTokens: number): TokenBatch[] {
-  const most = Math.max(1, Math.floor(batchTokens / length)) * length;
-  const batches: TokenBatch[] = [];
-  let own: TokenRow[] = [];
-  let packed: PackedSequences | undefined;
+  const most = Math.max(1, Math.floor(batchTokens / length));
+  const groups: TokenRow[][] = [];
+  let lengths: number[] = [];
   for (const row of rows) {
-    const larger = packSequences([...own, row], length);
-    if (packed && larger.windows * length > most) {
-      batches.push(tokenBatch(own, length));
-      own = [];
+    lengths.push(row.ids.length);
+    if (groups.length === 0 || planWindows(lengths, length).length > most) {
+      groups.push([]);
+      lengths = [row.ids.length];
     }
-    own.push(row);
-    packed = packSequences(own, length);
+    groups.at(-1)!.push(row);
   }
-  if (own.length > 0) batches.push(tokenBatch(own, length));
-  return batches;
+  return groups.map((own) => tokenBatch(own, length));
 }
 
 function tokenBatch(rows: readonly TokenRow[], length: number): TokenBatch {
-  const packed = packSequences(rows, length);
+  const packed = packRounded(rows, length);
   const { sources, targets } = targetsOf(rows, packed.starts);
-  const size = roundUp(sources.length, length);
+  const size = roundUp(sources.length, Math.ceil((packed.windows * length) / targetSizes));
   return {
     rows,
     packed,
