@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writePreferences } from '../../../align/run/testing/tiny-comparisons.ts';
+import { saveTinyModel, timelessLog, tinyConfig, trainedBytes } from '../../../align/run/testing/tiny-run.ts';
+import { runHeed } from '../testing/run-heed.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'heed-comparisons-'));
+  // Every sixth token ends an answer.
+  const eos = [2, ...Array.from({ length: 48 }, (_, i) => 5 + 6 * i)];
+  await saveTinyModel(join(folder, 'base'), tinyConfig('llama', { tokens: { pad: 0, bos: 1, eos } }));
+  writePreferences(folder, 40);
+  writePreferences(folder, 20, 'held-out.jsonl', 100);
+  const prompts = Array.from({ length: 80 }, (_, i) => `{"prompt":"red cat ${i}?"}\n`);
+  writeFileSync(join(folder, 'prompts.jsonl'), prompts.join(''));
+  writeFileSync(
+    join(folder, 'rewards.js'),
+    'export const letters = (answers) => answers.map(({ completion }) => (completion.match(/[a-z]/g) ?? []).length);',
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const common = ['--model', 'base', '--batch-size', '4', '--threads', '2', '--save-every', '2', '--json'];
+const methods: Record<string, string[]> = {
+  reward: ['reward', '--data', 'pairs.jsonl', '--eval-data', 'held-out.jsonl', ...common],
+  dpo: ['dpo', '--data', 'pairs.jsonl', ...common],
+  kto: ['dpo', '--data', 'pairs.jsonl', '--loss', 'kto', ...common],
+  reject: [
+    ...['reject', '--data', 'prompts.jsonl', '--reward', 'rewards.js#letters*2', '--max-tokens', '8'],
+    ...['--rounds', '2', ...common],
+  ],
+};
+
+/** The program in a process group of its own, as a shell starts it. */
+function start(words: readonly string[]): ChildProcess & { closed: Promise<unknown> } {
+  const child = spawn(process.execPath, [resolve('bin/heed.js'), ...words], {
+    ...{ cwd: folder, detached: true, stdio: 'ignore' },
+  });
+  return Object.assign(child, { closed: once(child, 'close') });
+}
+
+/** Resolves as soon as the log tells of a step, or the process has ended. */
+async function reaches(out: string, step: number, child: { closed: Promise<unknown> }): Promise<void> {
+  const log = join(folder, out, 'events.jsonl');
+  let isOver = false;
+  void child.closed.then(() => {
+    isOver = true;
+  });
+  const isReached = () => existsSync(log) && readFileSync(log, 'utf8').split('"type":"step"').length > step;
+  while (!isOver && !isReached()) await new Promise((next) => setTimeout(next, 1));
+}
+
+describe.each(Object.entries(methods))('heed %s', (name, words) => {
+  it('killed with -9 ends as an uninterrupted run, and gives the same result', async () => {
+    const whole = `${name}-whole`;
+    const complete = await runHeed([...words, '--out', whole], folder);
+    expect([complete.code, complete.stderr]).toEqual([0, expect.not.stringContaining('error:')]);
+    const expected = JSON.parse(complete.stdout);
+    const { steps } = expected;
+    for (const step of [1, 2 + Math.floor(Math.random() * (steps - 3))]) {
+      const killed = `${name}-killed-${step}`;
+      const child = start([...words, '--out', killed]);
+      await reaches(killed, step, child);
+      process.kill(-child.pid!, 'SIGKILL');
+      await child.closed;
+      const { code, stdout, stderr } = await runHeed([...words, '--out', killed, '--resume'], folder);
+      expect([code, stderr]).toEqual([0, expect.not.stringContaining('error:')]);
+      expect(JSON.parse(stdout)).toEqual({ ...expected, model: `${killed}/model` });
+      expect(trainedBytes(join(folder, killed), steps)).toEqual(trainedBytes(join(folder, whole), steps));
+      expect(timelessLog(join(folder, killed))).toEqual(timelessLog(join(folder, whole)));
+    }
+  });
+});
+
+describe('the methods together', () => {
+  it('pass a reward model on, with its scale, to rejection sampling', async () => {
+    const words = ['reject', '--data', 'prompts.jsonl', '--max-tokens', '8', ...common];
+    const { code, stdout } = await runHeed(
+      [...words, '--reward', 'reward-whole', 'kata:readability*0.5', '--out', 'both'],
+      folder,
+    );
+    expect(code).toBe(0);
+    const { rounds, tokensGenerated, tokensTrained } = JSON.parse(stdout);
+    expect(rounds[0].max).toBeGreaterThan(rounds[0].median);
+    expect(tokensGenerated).toBe(rounds[0].tokensGenerated);
+    expect(tokensTrained).toBeGreaterThan(0);
+  });
+
+  it('refuse what is no reward', async () => {
+    const words = [
+      'reject',
+      '--data',
+      'prompts.jsonl',
+      '--max-tokens',
+      '8',
+      ...common,
+      '--out',
+      'refused',
+      '--reward',
+    ];
+    const refusal = async (reward: string) => (await runHeed([...words, reward], folder)).stderr;
+    expect(await refusal('kata:beauty')).toMatch(
+      /--reward kata:beauty: expected kata:readability, kata:pass/,
+    );
+    expect(await refusal('rewards.js#letters*much')).toMatch(/expected a number after \*, got much/);
+    expect(await refusal('base')).toMatch(/base: expected a reward model, got a base model/);
+  });
+
+  it('repeat a run from its recipe', async () => {
+    const words = ['reject', '--config', 'reject-whole/recipe.yaml', '--out', 'again', '--json'];
+    const { code, stdout } = await runHeed(words, folder);
+    expect(code).toBe(0);
+    const { steps } = JSON.parse(stdout);
+    expect(trainedBytes(join(folder, 'again'), steps)).toEqual(
+      trainedBytes(join(folder, 'reject-whole'), steps),
+    );
+  });
+});
