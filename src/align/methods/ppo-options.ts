@@ -13,10 +13,9 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   reference?: string;
   /** What the critic begins as; default the first reward model, else the policy with a head of zeros. */
   valueModel?: string;
-  /** Summed with their weights. */
-  reward: RewardSpec[];
-  /** Told in the metrics, never learnt from. */
-  watch: RewardSpec[];
+  /** As they were asked for, for the recipe; `RewardSpecs` say what they mean. */
+  reward: string[];
+  watch: string[];
   data: string[];
   strict: boolean;
   seed: number;
@@ -57,6 +56,13 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   whitenAdvantages: boolean;
   whitenRewards: boolean;
   onAlarm: AlarmAction;
+}
+
+export interface RewardSpecs {
+  /** Summed with their weights. */
+  reward: readonly RewardSpec[];
+  /** Told in the metrics, never learnt from. */
+  watch: readonly RewardSpec[];
 }
 
 export interface PpoResult extends RunResult {

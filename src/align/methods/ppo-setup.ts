@@ -6,7 +6,7 @@ import { loadModel, locateModel, type Model } from '../../language/checkpoint/ch
 import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
 import type { Prompt } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
-import type { PpoOptions } from './ppo-options.ts';
+import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { loadRewards, type Rewards } from './rewards.ts';
 
@@ -23,6 +23,7 @@ export interface PpoParts extends PromptedPolicy {
 
 export async function assemble(
   options: PpoOptions,
+  specs: RewardSpecs,
   backend: Backend,
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
@@ -34,10 +35,10 @@ export async function assemble(
     ...prompted,
     isOwnReference,
     reference,
-    critic: await startingCritic(options, policy),
+    critic: await startingCritic(options, specs, policy),
     windowLength: windowLengthFor(prompts, options.maxTokens, policy.config.maxPositions),
-    rewards: await loadRewards(options.reward, backend, policy),
-    watched: await loadRewards(options.watch, backend, policy),
+    rewards: await loadRewards(specs.reward, backend, policy),
+    watched: await loadRewards(specs.watch, backend, policy),
   };
 }
 
@@ -61,7 +62,11 @@ async function referenceParameters(options: PpoOptions, policy: Model): Promise<
  * The critic begins as the reward model, on the scale on which rewards are paid ((raw − mean) / deviation); without
  * one, as the policy with a head of zeros, which expects nothing.
  */
-async function startingCritic({ valueModel, reward }: PpoOptions, policy: Model): Promise<Model> {
+async function startingCritic(
+  { valueModel }: PpoOptions,
+  { reward }: RewardSpecs,
+  policy: Model,
+): Promise<Model> {
   const { config } = policy;
   const from = valueModel ?? reward.find((spec) => 'model' in spec)?.model;
   const specs = scalarHeadSpecs(config, { hasBias: true });

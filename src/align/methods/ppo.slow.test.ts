@@ -11,7 +11,7 @@ import {
   trainedBytes,
   trainingDefaults,
 } from '../run/testing/tiny-run.ts';
-import { type PpoOptions, ppo } from './ppo.ts';
+import { type PpoOptions, ppo, type RewardSpecs } from './ppo.ts';
 
 let root: string;
 let data: string;
@@ -39,7 +39,11 @@ const newRun = () => join(root, `run-${runs++}`);
 const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
 
 /** 6 steps of 8 answers unless told otherwise. @param stopAfter aborts when that step is heard */
-async function train(out: string, options: Partial<PpoOptions> = {}, stopAfter?: number) {
+async function train(
+  out: string,
+  { specs, ...options }: Partial<PpoOptions> & { specs?: Partial<RewardSpecs> } = {},
+  stopAfter?: number,
+) {
   const controller = new AbortController();
   const emit = (event: RunEvent) => {
     events.push(event);
@@ -47,13 +51,16 @@ async function train(out: string, options: Partial<PpoOptions> = {}, stopAfter?:
   };
   const defaults: PpoOptions = {
     ...{ ...trainingDefaults, model: join(root, 'policy'), data: [data], out, epochs: 4 },
-    ...{ reward: [reward('vowels')], watch: [], batchSize: 4, samples: 2, maxTokens: 10, temperature: 1 },
+    ...{ reward: ['…'], watch: [], batchSize: 4, samples: 2, maxTokens: 10, temperature: 1 },
     ...{ generationBatchSize: 8, ppoEpochs: 2, miniBatchSize: 4, microBatchTokens: 64 },
     ...{ valueLearningRate: 3e-3, beta: 0.05, klEstimator: 'k1', klHorizon: 100, gamma: 1, lambda: 0.95 },
     ...{ clipRange: 0.2, valueClipRange: 0.2, missingEos: 'subtract', missingEosScore: 0 },
     ...{ whitenAdvantages: true, whitenRewards: false, onAlarm: 'warn' },
   };
-  return ppo({ ...defaults, ...options }, { emit, signal: controller.signal });
+  return ppo(
+    { ...defaults, ...options, specs: { reward: [reward('vowels')], watch: [], ...specs } },
+    { emit, signal: controller.signal },
+  );
 }
 
 const steps = () => events.filter((event): event is StepEvent => event.type === 'step');
@@ -148,7 +155,7 @@ describe('the reward', () => {
       { ...reward('words'), weight: 2 },
       { ...reward('words'), weight: -1 },
     ];
-    await train(newRun(), { reward: sum, watch: [reward('words')], maxSteps: 1 });
+    await train(newRun(), { specs: { reward: sum, watch: [reward('words')] }, maxSteps: 1 });
     expect(metric('objective/scores')).toEqual(metric('watch/words'));
   });
 
@@ -175,7 +182,7 @@ describe('the critic', () => {
       rewardStatistics: statistics,
     });
     await train(newRun(), {
-      reward: [{ model: join(root, 'reward') }],
+      specs: { reward: [{ model: join(root, 'reward') }] },
       maxSteps: 1,
       beta: 0,
       learningRate: 1e-9,
@@ -189,7 +196,7 @@ describe('the critic', () => {
 describe('mistakes', () => {
   it.each([
     ['prompts that leave no room', { maxTokens: 64 }, /--max-tokens.*the context 64/],
-    ['a reward that is not there', { reward: [{ module: 'x.js', name: 'y' }] }, /x\.js/],
+    ['a reward that is not there', { specs: { reward: [{ module: 'x.js', name: 'y' }] } }, /x\.js/],
   ])('are told: %s', async (_, options, message) => {
     await expect(train(newRun(), options as Partial<PpoOptions>)).rejects.toThrow(message);
   });

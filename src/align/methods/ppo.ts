@@ -33,19 +33,22 @@ import { byRow, TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
 import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
 import { Health } from './ppo-health.ts';
 import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
-import type { PpoOptions, PpoResult } from './ppo-options.ts';
+import type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 import { assemble, type PpoParts } from './ppo-setup.ts';
 import { PpoState, type Totals } from './ppo-state.ts';
 import { toRewarded } from './prompted-policy.ts';
 
-export type { PpoOptions, PpoResult } from './ppo-options.ts';
+export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 
 /** Trains a policy by PPO. @throws UserError before any training when models, rewards or prompts cannot be used */
-export async function ppo(options: PpoOptions, context: JobContext<RunEvent>): Promise<PpoResult> {
+export async function ppo(
+  { specs, ...options }: PpoOptions & { specs: RewardSpecs },
+  context: JobContext<RunEvent>,
+): Promise<PpoResult> {
   const run = openRun('ppo', options, context);
   try {
     const backend = await openBackend(options);
-    const parts = await assemble(options, backend, run.setAside);
+    const parts = await assemble(options, specs, backend, run.setAside);
     const learner = await PpoLearner.create(options, parts, backend, context.signal);
     const result = await runTraining(learner, options, run.folder, context, 'ppo');
     await parts.rewards.close();
@@ -112,11 +115,7 @@ class PpoLearner implements Learner {
     const kl = rolloutTokenKl(this.options.klEstimator, judged);
     if (step === 0 && this.parts.isOwnReference) requireZeroKlAtStart(kl, judged.isResponseToken);
     const estimated = this.estimate(scores, kl, judged);
-    const found = this.describe(rollouts, scores, kl, judged, estimated);
-    const { metrics, warnings } = {
-      ...found,
-      metrics: { ...found.metrics, ...(await this.watch(rollouts)) },
-    };
+    const { metrics, warnings } = await this.describe(rollouts, scores, kl, judged, estimated);
     for (const message of warnings) record({ type: 'warning', step, message });
     const verdict = this.health.judge(step, rollouts.length, metrics, record);
     this.totals.alarms = this.health.alarms;
@@ -124,8 +123,8 @@ class PpoLearner implements Learner {
     const learnt = await this.learn(step, judged, estimated);
     const { beta } = this;
     this.beta = this.adapt(metrics['objective/kl'], rollouts.length) * verdict.betaFactor;
-    const [shown] = rollouts;
-    record({ type: 'sample', step: step + 1, prompt: shown.prompt.text ?? '', completion: shown.text });
+    const [{ prompt, text }] = rollouts;
+    record({ type: 'sample', step: step + 1, prompt: prompt.text ?? '', completion: text });
     return this.tell(step, rollouts, learnt, { ...metrics, beta });
   }
 
@@ -216,7 +215,7 @@ class PpoLearner implements Learner {
     return adaptKlCoefficient(this.beta, { klNats, episodes }, { targetNats, horizon });
   }
 
-  private describe(
+  private async describe(
     rollouts: readonly Rollout[],
     scores: Float64Array,
     kl: Float64Array[],
@@ -237,7 +236,10 @@ class PpoLearner implements Learner {
     };
     const warnings = [difference.warning, equalScoresWarning(scores), negativeKlWarning(sequenceKls)];
     return {
-      metrics: rolloutMetrics(rollouts, numbers, this.health.ngrams),
+      metrics: {
+        ...rolloutMetrics(rollouts, numbers, this.health.ngrams),
+        ...(await this.watch(rollouts)),
+      },
       warnings: warnings.filter((warning) => warning !== undefined),
     };
   }
@@ -260,9 +262,7 @@ class PpoLearner implements Learner {
     const tokens = this.options.ppoEpochs * sum(rollouts.map(({ tokens: { ids } }) => ids.length));
     this.totals.tokensTrained += tokens;
     const isFaulty = [...policy, ...critic].some(({ isUpdated }) => !isUpdated);
-    if (isFaulty) {
-      return { kind: 'skipped', reason: 'a loss or gradient was not finite', isFaulty, tokens };
-    }
+    if (isFaulty) return { kind: 'skipped', reason: 'a loss or gradient was not finite', isFaulty, tokens };
     const updates = updateMetrics(policy, critic);
     return {
       kind: 'updated',

@@ -68,8 +68,7 @@ export const ppo = defineCommand({
     const module = new URL('../../../align/methods/ppo.js', import.meta.url).href;
     const payload = {
       ...resolveComputing(options),
-      reward: parseRewards(options.reward),
-      watch: parseRewards(options.watch),
+      specs: { reward: parseRewards(options.reward), watch: parseRewards(options.watch) },
     };
     const job = { module, name: 'ppo', payload };
     const result = await runJob<RunEvent, PpoResult>(job, { onEvent: showRun(terminal), signal });
