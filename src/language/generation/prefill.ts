@@ -58,7 +58,9 @@ function rowBucket(rows: number): number {
   while (bucket < rows) bucket *= 4;
   return bucket;
 }
-const lengthBucket = (length: number): number => bucketOf(length, 16);
+/** 16, 32, 64, then in steps of 32: prompts are much alike, and padding is what costs. */
+const lengthBucket = (length: number): number =>
+  length <= 64 ? bucketOf(length, 16) : Math.ceil(length / 32) * 32;
 
 async function prefillTogether(
   requests: readonly GenerationRequest[],

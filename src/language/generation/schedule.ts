@@ -31,11 +31,11 @@ export class Schedule {
     return this.completions.sort((a, b) => a.request - b.request || a.sample - b.sample);
   }
 
-  /** Prompts are cheaper together, so an eighth of the slots is let become free first. */
+  /** Prompts are cheaper together, so a quarter of the slots is let become free first. */
   private isTimeToAdmit(): boolean {
     const { waiting, batch } = this;
     const free = batch.limit - batch.active;
-    return waiting.length > 0 && free >= Math.min(waiting.length, Math.ceil(batch.limit / 8));
+    return waiting.length > 0 && free >= Math.min(waiting.length, Math.ceil(batch.limit / 4));
   }
 
   private async admit(): Promise<void> {
