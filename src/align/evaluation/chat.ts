@@ -7,10 +7,10 @@ import type { TalkingJobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
+import { type PromptTemplate, problemOf, tokenizePlainPrompt } from '../data/prompts.ts';
 import type { Message } from '../data/records.ts';
 import { tokenizeChatPrompt } from '../data/tokenize.ts';
-import { loadModelTokenizer, type ModelTokenizer } from './model-tokenizer.ts';
-import { type PromptTemplate, problemOf, tokenizePlainPrompt } from './prompts.ts';
 
 export interface ChatOptions {
   model: string;

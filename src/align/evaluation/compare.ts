@@ -1,8 +1,8 @@
 // heed compare: what changed between two models that answered the same requests, pair by pair.
 
 import { UserError } from '../../engine/errors.ts';
+import { type Interval, meanChange, shareChange, winRate } from '../scoring/intervals.ts';
 import { type Answer, readAnswers } from './answers.ts';
-import { type Interval, meanChange, shareChange, winRate } from './intervals.ts';
 
 /** Changes are this model's figure less the baseline's, over the requests where both have it. */
 export interface Changes {

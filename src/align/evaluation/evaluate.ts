@@ -5,17 +5,17 @@ import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import type { RowFault } from '../data/read.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import type { ScoringOptions } from '../scoring/sequences.ts';
 import type { Answer } from './answers.ts';
 import { holdsCode } from './continuation.ts';
 import { commitEvaluation, finishedEvaluation, hashInputs } from './evaluation-folder.ts';
 import type { EvaluateOptions, World } from './evaluation-options.ts';
 import { type EvaluationRequest, readRequests } from './evaluation-requests.ts';
 import { adviceOf, type JudgedAnswer, type Marks, markKata } from './kata-marks.ts';
-import type { ScoringOptions } from './log-probabilities.ts';
 import { checkJudges, divergences, rewards } from './model-scores.ts';
-import { loadModelTokenizer, type ModelTokenizer } from './model-tokenizer.ts';
 import { type Summary, summarise } from './summary.ts';
 
 /** Judges of answers by the name of their world. */

@@ -1,9 +1,9 @@
 // The requests of an evaluation: each prompt with the row that it came from, so that a world can judge the answer.
 
 import { UserError } from '../../engine/errors.ts';
+import { type PromptOptions, readPrompts, tokenizePlainPrompt } from '../data/prompts.ts';
 import { type RowFault, readJsonLines } from '../data/read.ts';
 import type { RowSource } from '../data/token-row.ts';
-import { type PromptOptions, readPrompts, tokenizePlainPrompt } from './prompts.ts';
 
 export interface EvaluationRequest {
   /** Place among the JSON rows of all files, those set aside included, so that it is the same for every model. */

@@ -6,7 +6,7 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { type ScoringOptions, sequenceLogProbs, sequenceScores } from './log-probabilities.ts';
+import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
 
 /**
  * log π − log π_ref of each answer under the models themselves (temperature 1), nats. Its mean over samples of π

@@ -11,8 +11,7 @@ import {
   Generator,
   type SamplingOptions,
 } from '../../language/generation/generate.ts';
-import type { RowFault } from '../data/read.ts';
-import { loadModelTokenizer, type ModelTokenizer } from './model-tokenizer.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import {
   type Prompt,
   type PromptOptions,
@@ -20,7 +19,8 @@ import {
   problemOf,
   readPrompts,
   tokenizePlainPrompt,
-} from './prompts.ts';
+} from '../data/prompts.ts';
+import type { RowFault } from '../data/read.ts';
 
 export interface SampleOptions extends SamplingOptions {
   model: string;

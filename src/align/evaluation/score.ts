@@ -5,10 +5,10 @@ import type { Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel } from '../../language/checkpoint/checkpoint.ts';
+import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
-import { sequenceLogProbs } from './log-probabilities.ts';
-import { loadModelTokenizer } from './model-tokenizer.ts';
+import { sequenceLogProbs } from '../scoring/sequences.ts';
 import { type ReadRow, type RowOptions, type RowSequences, readScoredRows } from './score-rows.ts';
 
 export interface ScoreOptions {

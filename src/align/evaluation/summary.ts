@@ -1,7 +1,7 @@
 // summary.json of an evaluation: each figure over all answers that have it, with its 95% interval.
 
+import { type Interval, meanInterval, shareInterval } from '../scoring/intervals.ts';
 import type { Answer } from './answers.ts';
-import { type Interval, meanInterval, shareInterval } from './intervals.ts';
 
 export interface Metrics {
   /** Of requests with tests: share whose answer passes all. */

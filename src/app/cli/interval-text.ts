@@ -1,6 +1,6 @@
 // An interval as people read it: 0.512 [0.480, 0.544].
 
-import type { Interval } from '../../align/evaluation/intervals.ts';
+import type { Interval } from '../../align/scoring/intervals.ts';
 
 /** @param sign `always` for changes: +0.102 [−0.012, +0.216] */
 export function showInterval({ value, low, high }: Interval, sign: 'auto' | 'always' = 'auto'): string {

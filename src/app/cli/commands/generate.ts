@@ -1,7 +1,7 @@
 // heed generate: what a model says to prompts.
 
 import { z } from 'zod';
-import type { PromptTemplate } from '../../../align/evaluation/prompts.ts';
+import type { PromptTemplate } from '../../../align/data/prompts.ts';
 import type { SampleEvent, SampleOptions, SampleResult } from '../../../align/evaluation/sample.ts';
 import { UserError } from '../../../engine/errors.ts';
 import { runJob } from '../../../engine/runtime/job.ts';

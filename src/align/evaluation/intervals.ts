@@ -1,8 +1,0 @@
-export {
-  type Interval,
-  meanChange,
-  meanInterval,
-  shareChange,
-  shareInterval,
-  winRate,
-} from '../scoring/intervals.ts';

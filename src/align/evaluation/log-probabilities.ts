@@ -1,1 +1,0 @@
-export { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';

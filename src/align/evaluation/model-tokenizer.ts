@@ -1,1 +1,0 @@
-export { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';

@@ -1,8 +1,0 @@
-export {
-  type Prompt,
-  type PromptOptions,
-  type PromptTemplate,
-  problemOf,
-  readPrompts,
-  tokenizePlainPrompt,
-} from '../data/prompts.ts';
