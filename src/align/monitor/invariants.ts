@@ -50,7 +50,7 @@ export function requireUnitRatioAtStart(
 }
 
 /** In float32, by rounding alone. */
-export const generationToleranceNats = 1e-4;
+const generationToleranceNats = 1e-4;
 
 export interface GenerationDifference {
   /** Nats a token. */

@@ -138,7 +138,7 @@ export function createTrainer(backend: Backend, model: Model, options: Optimizer
 }
 
 /** The parameters that a kind of model is made of. */
-export function specsOf({ config, kind, parameters }: Model): ParameterSpec[] {
+function specsOf({ config, kind, parameters }: Model): ParameterSpec[] {
   const hasHead = kind === 'reward' || kind === 'value';
   return hasHead ? scalarHeadSpecs(config, { hasBias: parameters.has(headBias) }) : parameterSpecs(config);
 }
