@@ -179,7 +179,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
 const placeOf = ({ answers: [{ source }] }: RankedRow): string => `${source.file}:${source.line}`;
 
 /** Answers whose scores give mean and deviation, evenly spread over all that there are. */
-const mostStatisticsAnswers = 2048;
+const mostStatisticsAnswers = 512;
 
 /** The scale of the scores, and how good they are on held-out pairs, before the model is saved with both. */
 async function conclude(

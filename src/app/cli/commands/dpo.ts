@@ -35,7 +35,7 @@ export const dpo = defineCommand({
       .min(0)
       .default(0)
       .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
-    learningRate: z.number().positive().default(5e-5).describe('peak learning rate'),
+    learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
   }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/dpo.js', import.meta.url).href;

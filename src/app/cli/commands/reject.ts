@@ -33,7 +33,7 @@ export const reject = defineCommand({
     epochs: z.number().positive().default(1).describe('passes over the chosen answers of a round'),
     batchSize: z.int().min(1).default(32).describe('answers an update'),
     microBatchTokens: trainingOptions.microBatchTokens.default(4096),
-    learningRate: z.number().positive().default(5e-4).describe('peak learning rate of every round'),
+    learningRate: z.number().positive().default(3e-4).describe('peak learning rate of every round'),
   }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/reject.js', import.meta.url).href;

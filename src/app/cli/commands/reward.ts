@@ -38,7 +38,7 @@ export const reward = defineCommand({
       .min(0)
       .default(0)
       .describe('bradley-terry: weight of what holds scores near 0; 0.01 is usual'),
-    learningRate: z.number().positive().default(2e-4).describe('peak learning rate'),
+    learningRate: z.number().positive().default(3e-4).describe('peak learning rate'),
   }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/reward.js', import.meta.url).href;
