@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { saveTinyModel, tinyConfig, trainingDefaults, writeDemonstrations } from './testing/tiny-run.ts';
 
@@ -187,6 +188,7 @@ describe('training', () => {
     const sftModule = pathToFileURL(resolve('dist/align/methods/sft.js')).href;
     const times: number[] = [];
     const delay = monitorEventLoopDelay({ resolution: 5 });
+    const idle = new IdleThread();
     const onEvent = ({ type }: { type: string }) => {
       if (type === 'started') delay.enable();
       if (type === 'step') times.push(performance.now());
@@ -196,6 +198,27 @@ describe('training', () => {
     const durations = times.slice(1).map((time, i) => time - times[i]);
     expect(durations).toHaveLength(7);
     expect(durations.sort((a, b) => a - b)[3]).toBeGreaterThan(100);
-    expect(delay.percentile(99) / 1e6).toBeLessThan(50);
+    // On a machine that is busy with other things even a thread that does nothing is late.
+    expect(delay.percentile(99) / 1e6).toBeLessThan(Math.max(50, 2 * (await idle.delay())));
   });
 });
+
+/** A thread that does nothing but measure how late its own event loop is. */
+class IdleThread {
+  private readonly worker = new Worker(
+    `const { monitorEventLoopDelay } = require('node:perf_hooks');
+     const { parentPort } = require('node:worker_threads');
+     const delay = monitorEventLoopDelay({ resolution: 5 });
+     delay.enable();
+     parentPort.once('message', () => parentPort.postMessage(delay.percentile(99) / 1e6));`,
+    { eval: true },
+  );
+
+  /** @returns ms, the 99th percentile since it began */
+  delay(): Promise<number> {
+    return new Promise((resolve) => {
+      this.worker.once('message', resolve);
+      this.worker.postMessage('stop');
+    });
+  }
+}
