@@ -1,9 +1,8 @@
 // Proximal policy optimisation with a leash: the policy learns to please a reward, and pays for every nat that it moves
 // from the reference. Schulman et al. 2017 (arXiv:1707.06347); Ziegler et al. 2019 (arXiv:1909.08593); Ouyang et al.
 // 2022 (arXiv:2203.02155), section 3.5. `PpoLearner.update` is one iteration, in the paper's order.
-// Departures: 1. the critic has an optimiser of its own. 2. The answers of a mini-batch stay together in every epoch;
-// only the order of mini-batches changes. 3. Beyond a hard KL budget the weights go back to the last healthy ones and
-// the run ends. 4. A monitor watches for hacked rewards.
+// Departures: 1. the critic has an optimiser of its own. 2. A mini-batch's answers stay together in every epoch.
+// 3. Beyond a hard KL budget the last healthy weights return and the run ends. 4. A monitor watches for hacked rewards.
 
 import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
@@ -89,11 +88,8 @@ class PpoLearner implements Learner {
     passes: TokenPasses,
     health: Health,
   ) {
-    this.options = options;
-    this.parts = parts;
-    this.signal = signal;
-    this.passes = passes;
-    this.health = health;
+    [this.options, this.parts, this.signal] = [options, parts, signal];
+    [this.passes, this.health] = [passes, health];
     const { policy, critic, prompts, files, tokenizer } = parts;
     [this.model, this.files, this.beta] = [policy, files, options.beta];
     const { seed, batchSize, epochs, generationBatchSize } = options;
@@ -200,7 +196,9 @@ class PpoLearner implements Learner {
           options,
         );
         const policy = await trainers.policy.step(own.policy, share * options.learningRate);
-        if (learnt.policy.length === 0) requireUnitRatioAtStart(step, measuresOf(policy));
+        const { approximateKl, ratioSquaredDeviation } = policy.measures;
+        if (learnt.policy.length === 0)
+          requireUnitRatioAtStart(step, { approximateKl, ratioSquaredDeviation });
         learnt.policy.push(policy);
         learnt.critic.push(await trainers.critic.step(own.critic, share * options.valueLearningRate));
       }
@@ -299,9 +297,4 @@ class PpoLearner implements Learner {
     await this.trainers.policy.close();
     await this.trainers.critic.close();
   }
-}
-
-function measuresOf({ measures }: StepResult) {
-  const { approximateKl, ratioSquaredDeviation } = measures;
-  return { approximateKl, ratioSquaredDeviation };
 }

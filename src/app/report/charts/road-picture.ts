@@ -57,7 +57,7 @@ function drawStop({ x, y, name, says, cost, hue }: Placed, box: Layout['box']): 
   ].join('');
 }
 
-const ACROSS = { width: 164, height: 68, gapX: 26, gapY: 14 };
+const ACROSS = { width: 182, height: 68, gapX: 22, gapY: 14 };
 
 /** A column a rank, each centred. */
 function layAcross(stops: readonly Stop[]): Layout {
