@@ -9,6 +9,8 @@ export interface ModelTokenizer {
   tokenizer: Tokenizer;
   /** For prompts and answers. */
   prompts: PromptTokenizer;
+  /** What ends an answer: the model's own end-of-text tokens, and the one that training puts there. */
+  stopIds: readonly number[];
 }
 
 /**
@@ -25,5 +27,6 @@ export async function loadModelTokenizer(folder: string, { tokens }: ModelConfig
     vocabularySize: tokenizer.vocabularySize,
     configuration: tokenizer.configuration,
   };
-  return { tokenizer, prompts };
+  const stopIds = [...new Set([...tokens.eos, ...(eos === undefined ? [] : [eos])])];
+  return { tokenizer, prompts, stopIds };
 }

@@ -116,7 +116,7 @@ class Speaker {
       maxTokens: this.maxTokens,
       seed,
       sampling: { temperature },
-      stopIds: this.endTokens(),
+      stopIds: this.tokenizer.stopIds,
     };
     try {
       const [completion] = await this.generator.generate([request], {
@@ -132,12 +132,6 @@ class Speaker {
       if (!signal.aborted || error !== signal.reason) throw error;
       emit({ type: 'answered', ...heard, finish: 'interrupted' });
     }
-  }
-
-  /** The model's own, and the one that training puts after an answer. */
-  private endTokens(): number[] {
-    const { eos } = this.tokenizer.prompts.special;
-    return [...new Set([...this.model.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
   }
 
   /** @returns why the model cannot go on from the messages, if it cannot */

@@ -97,7 +97,7 @@ async function answerAll(
       maxTokens: options.maxTokens,
       seed: options.seed + index,
       sampling: { temperature: options.temperature },
-      stopIds: endTokens(asked),
+      stopIds: tokenizer.stopIds,
     })),
     {
       onCompletion: () => emit({ type: 'progress', phase: 'answers', done: ++done, total: requests.length }),
@@ -121,12 +121,6 @@ async function answerAll(
     ...(kl && { kl: kl[i] }),
     ...(options.continuation && { continues: continues(completions[i], marks[i]) }),
   }));
-}
-
-/** The model's own, and the one that training puts after an answer. */
-function endTokens({ model, tokenizer }: AskedModel): number[] {
-  const { eos } = tokenizer.prompts.special;
-  return [...new Set([...model.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
 }
 
 function wholeRow({ ids, source }: EvaluationRequest, completion: Completion): TokenRow {

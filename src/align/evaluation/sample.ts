@@ -85,10 +85,13 @@ export async function sampleCompletions(
     tokenizer: asked.tokenizer?.tokenizer,
   });
   const begun = performance.now();
-  const completions = await generator.generate(requestsFor(prompts, options, stopIdsOf(asked)), {
-    ...listen(prompts.length * options.samples, emit),
-    signal,
-  });
+  const completions = await generator.generate(
+    requestsFor(prompts, options, asked.tokenizer?.stopIds ?? asked.model.config.tokens.eos),
+    {
+      ...listen(prompts.length * options.samples, emit),
+      signal,
+    },
+  );
   const seconds = (performance.now() - begun) / 1000;
   await generator.close();
   const tokens = completions.reduce((count, { ids }) => count + ids.length, 0);
@@ -113,12 +116,6 @@ async function askedModel({ model: path, prompt, stop }: SampleOptions): Promise
   const isThere = model.tokenizerFiles?.['tokenizer.json'] !== undefined;
   const tokenizer = isThere || isNeeded ? await loadModelTokenizer(folder, model.config) : undefined;
   return { folder, model, tokenizer };
-}
-
-/** The model's own, and the one that training puts after an answer. */
-function stopIdsOf({ model, tokenizer }: AskedModel): number[] {
-  const { eos } = tokenizer?.prompts.special ?? {};
-  return [...new Set([...model.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
 }
 
 async function collectPrompts(

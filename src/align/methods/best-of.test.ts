@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestOfKlBound, pickAnswers, roundGain, type Sample } from './best-of.ts';
+import { pickAnswers, roundGain, type Sample } from './best-of.ts';
 
 const sample = (prompt: number, index: number, reward: number, hasEos = true): Sample => ({
   ...{ prompt, sample: index, ids: [prompt, index], text: `${prompt}-${index}`, hasEos, reward },
@@ -44,16 +44,5 @@ describe('the gain of a round', () => {
     ];
     // Medians 2 and 1.5, means 4 and 1.75.
     expect(roundGain(samples)).toEqual({ mean: 2.875, median: 1.75, max: 6.5, gain: 4.75 });
-  });
-
-  it('moves the policy by log n − (n − 1)/n at most', () => {
-    expect(bestOfKlBound(1)).toBe(0);
-    // The best of two from a uniform answer has the density 2u: ∫ 2u·ln 2u du over [0, 1].
-    const steps = 1e5;
-    const integral = Array.from({ length: steps }, (_, i) => (i + 0.5) / steps).reduce(
-      (sum, u) => sum + (2 * u * Math.log(2 * u)) / steps,
-      0,
-    );
-    expect(bestOfKlBound(2)).toBeCloseTo(integral, 6);
   });
 });

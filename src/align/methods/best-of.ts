@@ -68,11 +68,6 @@ export function roundGain(samples: readonly Sample[]): RoundGain {
   return { mean, median, max, gain: max - median };
 }
 
-/** The most that choosing the best of n moves a policy, log n − (n − 1)/n nats. Stiennon et al. 2020, appendix G.3. */
-export function bestOfKlBound(n: number): number {
-  return Math.log(n) - (n - 1) / n;
-}
-
 function middle(sorted: readonly number[]): number {
   const half = sorted.length / 2;
   return (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2;

@@ -53,7 +53,8 @@ export class Health {
 
   /** Samples the reference: the same answers at every start, so that a resumed run needs none kept. */
   static async learn(options: PpoOptions, parts: PpoParts, backend: Backend, passes: TokenPasses) {
-    const { policy, reference, tokenizer, prompts, stopIds } = parts;
+    const { policy, reference, tokenizer, prompts } = parts;
+    const { stopIds } = tokenizer;
     const order = new Random(options.seed, 'rollouts').permutation(prompts.length, referenceStep);
     const count = Math.ceil(referenceAnswers / options.samples);
     const chosen = Array.from({ length: count }, (_, i) => prompts[order[i % prompts.length]]);

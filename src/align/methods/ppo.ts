@@ -130,7 +130,7 @@ class PpoLearner implements Learner {
     const indices = this.order.rowsForStep(step);
     const prompts = indices.map((index) => parts.prompts[index]);
     const seeds = indices.map((_, i) => rolloutSeed(options.seed, step, i));
-    const sampling = { ...options, stopIds: parts.stopIds };
+    const sampling = { ...options, stopIds: parts.tokenizer.stopIds };
     const rollouts = await collectRollouts(this.generator, prompts, seeds, sampling, signal);
     this.totals.tokensGenerated += sum(rollouts.map(({ actions }) => actions.length));
     return rollouts;

@@ -16,8 +16,6 @@ export interface PromptedPolicy {
   tokenizer: ModelTokenizer;
   prompts: readonly Prompt[];
   files: readonly Fingerprint[];
-  /** The model's own, and the one that training puts after an answer. */
-  stopIds: readonly number[];
 }
 
 /** @throws UserError when the model or every prompt cannot be used, or an answer may not fit */
@@ -36,9 +34,7 @@ export async function loadPromptedPolicy(
     parents: [{ name: folder, sha256: await hashFolder(folder) }],
     data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
   };
-  const { eos } = tokenizer.prompts.special;
-  const stopIds = [...new Set([...policy.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
-  return { policy, tokenizer, prompts, files, stopIds };
+  return { policy, tokenizer, prompts, files };
 }
 
 async function promptsOf(

@@ -14,20 +14,13 @@ import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { Prompt } from '../data/prompts.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { bestOfNKlBound } from '../objectives/kl.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type TrainingOptions } from '../run/gradient-learner.ts';
 import { windowStepSource } from '../run/language-run.ts';
 import { openRun } from '../run/open-run.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
-import {
-  average,
-  bestOfKlBound,
-  type Pick,
-  pickAnswers,
-  type RoundGain,
-  roundGain,
-  type Sample,
-} from './best-of.ts';
+import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { loadRewards, type RewardSpec } from './rewards.ts';
 import { RoundSamples } from './round-samples.ts';
@@ -90,7 +83,7 @@ export async function reject(
     await rewards.close();
     const rounds = learner.rounds.map(({ told }) => told);
     return {
-      ...{ ...result, rounds, klBound: bestOfKlBound(options.samples) },
+      ...{ ...result, rounds, klBound: bestOfNKlBound(options.samples) },
       tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
       tokensTrained: result.tokens,
     };

@@ -99,7 +99,7 @@ export class RoundSamples {
     const prompts = prompted.prompts.slice(from, from + chunkPrompts);
     const chunk = round * this.chunkSizes().length + from / chunkPrompts;
     const seeds = prompts.map((_, i) => rolloutSeed(options.seed, chunk, i));
-    const sampling = { ...options, stopIds: prompted.stopIds };
+    const sampling = { ...options, stopIds: prompted.tokenizer.stopIds };
     const rollouts = await collectRollouts(generator, prompts, seeds, sampling, signal);
     const rewards = await this.rewards.score(rollouts.map(toRewarded));
     return rollouts.map(({ actions, text, hasEos }, i) => {

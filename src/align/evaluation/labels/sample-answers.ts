@@ -104,12 +104,9 @@ export async function sampleAnswers(
 function requestOf(
   { ids }: AskedPrompt,
   index: number,
-  { model, tokenizer }: AskedModel,
+  { tokenizer: { stopIds } }: AskedModel,
   { answers: samples, maxTokens, temperature, seed }: LabelOptions,
 ): GenerationRequest {
-  const { eos } = tokenizer.prompts.special;
-  // The model's own, and the one that training puts after an answer.
-  const stopIds = [...new Set([...model.config.tokens.eos, ...(eos === undefined ? [] : [eos])])];
   return { promptIds: ids, samples, maxTokens, seed: seed + index, sampling: { temperature }, stopIds };
 }
 
