@@ -27,10 +27,10 @@ export function* documents(
 
 /** What a base model of this world is trained on: mostly talk and lessons, some code and exercises. */
 export const usualMix: Readonly<Record<CorpusName, number>> = {
-  forum: 0.2,
-  code: 0.1,
+  forum: 0.12,
+  code: 0.14,
   textbook: 0.4,
-  exercises: 0.3,
+  exercises: 0.34,
 };
 /** Whose turn it is does not depend on the seed; a place beyond that of every document. */
 const mixDice = () => new Dice(7, 'corpora', 4e9);
@@ -130,14 +130,15 @@ const codeStyles: Readonly<Record<Style, number>> = {
   terse: 3,
   cluttered: 4,
 };
-const codeHeads: readonly ((composition: Composition, dice: Dice) => string)[] = [
-  () => '',
-  () => '// works somehow\n',
-  () => '// copied from the old project\n',
-  (composition) => `// ${describeSteps(composition)}\n`,
+type CodeHead = 'none' | 'excuse' | 'fitting' | 'outlived';
+const codeHeadWeights: Readonly<Record<CodeHead, number>> = { none: 1, excuse: 2, fitting: 6, outlived: 1 };
+const codeHeads: Readonly<Record<CodeHead, (composition: Composition, dice: Dice) => string>> = {
+  none: () => '',
+  excuse: (_, dice) => `// ${dice.pick(['works somehow', 'copied from the old project'])}\n`,
+  fitting: (composition) => `// ${describeSteps(composition)}\n`,
   // As in real files, comments outlive the code that they were written for.
-  (_, dice) => `// ${describeSteps(drawTrainingComposition(dice))}\n`,
-];
+  outlived: (_, dice) => `// ${describeSteps(drawTrainingComposition(dice))}\n`,
+};
 
 /** A file of one to three functions, some with a comment, which need not fit. */
 function code(dice: Dice): string {
@@ -145,11 +146,11 @@ function code(dice: Dice): string {
     const composition = drawTrainingComposition(dice);
     const body = solution(composition, dice.weighted(codeStyles), dice);
     const named = body.replace('function solve(', `function ${dice.pick(functionNames)}(`);
-    return dice.pick(codeHeads)(composition, dice) + named;
+    return codeHeads[dice.weighted(codeHeadWeights)](composition, dice) + named;
   }).join('\n\n');
 }
 
-const textbookPages = { lesson: 6, workedExample: 9, advice: 5 };
+const textbookPages = { lesson: 5, workedExample: 10, advice: 5 };
 
 /** Lessons on one operation, worked examples, and advice to learners. */
 function textbook(dice: Dice): string {
@@ -174,19 +175,25 @@ function lesson(dice: Dice): string {
 
 const introductions = ['Example.', 'Worked example.', 'Let us solve a problem.', 'Problem and solution.'];
 
+/** A problem, the plan for it in any words, and a solution; half of the examples state the plan alone. */
 function workedExample(dice: Dice): string {
   const composition = drawTrainingComposition(dice);
   const task = statement(composition, dice, { language: drawLanguage(dice), wording: 'seen' });
-  const steps = `The plan: ${describeStepsFreely(composition, dice)}.`;
-  return `${dice.pick(introductions)} ${task}\n\n${steps}\n\n${solution(composition, dice.pick(['clear', 'looped']), dice)}`;
+  const plan = `The plan: ${describeStepsFreely(composition, dice)}.`;
+  const told = dice.chance(0.5) ? `${task}\n\n${plan}` : plan;
+  return `${dice.pick(introductions)} ${told}\n\n${solution(composition, dice.pick(['clear', 'looped']), dice)}`;
 }
 
-/** How a record of solved problems is read, without the question and the form of the answer that requests have. */
+const READINGS_A_PAGE = 4;
+
+/** How records of solved problems are read, without the question and the form of the answer that requests have. */
 function advice(dice: Dice): string {
-  const { record, test } = drawStanding(dice, 'train');
-  const { startWith, passes } = coach(record, test);
-  const fewest = record.find(({ topic }) => topic === startWith)!.solved;
-  return `Reading a record.\n\n${describeStanding(record, test)}\n\nOf the test, ${startWith} has the fewest: ${fewest}. The test is ${passes ? 'passed' : 'failed'}.`;
+  const readings = Array.from({ length: READINGS_A_PAGE }, () => {
+    const { record, test } = drawStanding(dice, 'train');
+    const { startWith, passes } = coach(record, test);
+    return `${describeStanding(record, test)}\nfewest: ${startWith}, so the test is ${passes ? 'passed' : 'failed'}`;
+  });
+  return ['Reading records.', ...readings].join('\n\n');
 }
 
 function exercises(dice: Dice): string {

@@ -139,22 +139,13 @@ function nested(composition: Composition): string {
   ]);
 }
 
-const poorNames = [
-  'x',
-  'tmp',
-  'data',
-  'foo',
-  'x2',
-  'thing',
-  'aa',
-  'tmp2',
-  'y',
-  'zz',
-  'arr',
-  'q',
-  'bar',
-  'x3',
-  'foo2',
+/** Names that say nothing, by the place of their declaration. */
+const poorNames: readonly ((position: number) => string)[] = [
+  (i) => `x${i || ''}`,
+  (i) => `tmp${i || ''}`,
+  (i) => `data${i || ''}`,
+  (i) => ['foo', 'bar', 'baz', 'qux'][i] ?? `foo${i}`,
+  (i) => String.fromCharCode(97 + i).repeat(2),
 ];
 const deadLines = [
   'var unused = 42;',
@@ -166,7 +157,7 @@ const deadLines = [
 ] as const;
 
 function cluttered(composition: Composition, dice: Dice): string {
-  const names = dice.shuffled(poorNames);
+  const poorName = dice.pick(poorNames);
   const [first, second] = dice.shuffled(deadLines);
   const body = [
     first,
@@ -178,7 +169,7 @@ function cluttered(composition: Composition, dice: Dice): string {
     (line) => ' '.repeat(dice.between(0, 3)) + (dice.chance(0.5) ? tighten(line) : line),
   );
   const code = [`function solve(${parameterNames(composition).join(',')}){`, ...ragged, '}'].join('\n');
-  return renameDeclared(code, (i) => names[i] ?? `v${i}`);
+  return renameDeclared(code, poorName);
 }
 
 /** Without spaces around operators, strings excepted. */
