@@ -2,6 +2,8 @@
 // every model, every log but for times, and the report but for its costs.
 //
 //   node scripts/kill-run.js recipes/quickstart.yaml --kills 20 --out runs/kill-test
+//
+// A finished run in OUT/whole is taken as it is.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,10 +22,9 @@ const { values, positionals } = parseArgs({
 const [recipe = 'recipes/quickstart.yaml'] = positionals;
 const heed = fileURLToPath(new URL('../bin/heed.js', import.meta.url));
 
-/** @returns seconds, and whether the run came to its end */
+/** @returns whether the run came to its end, and its exit code */
 function run(out, killAfterSeconds) {
-  const begun = performance.now();
-  const child = spawn(process.execPath, [heed, 'run', recipe, '--out', out], {
+  const child = spawn(process.execPath, [heed, 'run', recipe, '--out', out, '--resume'], {
     detached: true,
     stdio: 'ignore',
   });
@@ -34,7 +35,7 @@ function run(out, killAfterSeconds) {
   return new Promise((resolve) => {
     child.on('exit', (code) => {
       clearTimeout(timer);
-      resolve({ seconds: (performance.now() - begun) / 1000, isWhole: code === 0, code });
+      resolve({ isWhole: code === 0, code });
     });
   });
 }
@@ -68,8 +69,11 @@ function contentOf(name, path) {
 
 const [whole, killed] = [join(values.out, 'whole'), join(values.out, 'killed')];
 if (existsSync(killed)) throw new Error(`${killed} is there already: give another --out`);
-const { seconds, isWhole, code } = await run(whole);
+const { isWhole, code } = await run(whole);
 if (!isWhole) throw new Error(`the uninterrupted run ended with code ${code}`);
+// Not the run's own time: it may have been finished before.
+const { stages } = JSON.parse(readFileSync(join(whole, 'road.json'), 'utf8'));
+const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
 console.log(`uninterrupted: ${seconds.toFixed(0)} s`);
 
 const kills = Number(values.kills);

@@ -2,11 +2,11 @@
 // what was skipped. Files *.slow.test.ts run after the unit tests. Words after `--` go to vitest.
 // HEED_REQUIRE_GOLDEN=1 makes a skipped golden test a failure.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installAndBuild, runs } from './install.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const slowestCount = 5;
@@ -15,9 +15,7 @@ process.chdir(root);
 process.exitCode = main(process.argv.slice(2));
 
 function main(words) {
-  if (!isInstalled() && !runs('npm', ['ci'])) return 1;
-  rmSync('dist', { recursive: true, force: true });
-  if (!runs('npm', ['run', '--silent', 'build'])) return 1;
+  if (!installAndBuild()) return 1;
   const hasSlow = readdirSync('src', { recursive: true }).some((name) => name.endsWith('.slow.test.ts'));
   const everything = [['--exclude', '**/*.slow.test.ts'], ...(hasSlow ? [['.slow.test.ts']] : [])];
   const passes = words.length > 0 ? [words] : everything;
@@ -31,21 +29,6 @@ function main(words) {
     return 1;
   }
   return results.every(({ passed }) => passed) ? 0 : 1;
-}
-
-function isInstalled() {
-  const marker = 'node_modules/.package-lock.json';
-  return existsSync(marker) && statSync(marker).mtimeMs >= statSync('package-lock.json').mtimeMs;
-}
-
-function runs(program, words) {
-  // On Windows npm is a script, which only a shell can start.
-  const { status, error } = spawnSync(program, words, {
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  });
-  if (error) console.error(`${program}: ${error.message}`);
-  return status === 0;
 }
 
 /** One vitest run: whether it passed, how long it took, and its report by file. */
