@@ -155,3 +155,29 @@ export function rotary(x: Tensor, positions: Tensor, cosine: Tensor, sine: Tenso
  */
 export const attention = (query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: number): Tensor =>
   makeNode('attention', [query, key, value, bias], { scale }).outputs[0];
+
+interface Appended {
+  attended: Tensor;
+  keys: Tensor;
+  values: Tensor;
+}
+/**
+ * One new token a row: it is put behind the `lengths[b]` filled places of the row's cache and attends to them and to
+ * itself, softmax(Q·Kᵀ)·V. A program whose outputs are given the arrays of its cache inputs appends in place where
+ * the backend can.
+ * @param query  [B,H,1,dh], already scaled, dh a multiple of 8
+ * @param key    [B,K,1,dh], K divides H  @param value as key
+ * @param keys   [B,K,C,dh], C ≥ 2        @param values as keys
+ * @param lengths int [B], each below C
+ * @returns attended [B,H,1,dh], and the cache with the new token [B,K,C,dh] each; what lies behind it is left open
+ */
+export function appendAndAttend(
+  query: Tensor,
+  { key, value }: { key: Tensor; value: Tensor },
+  cache: { keys: Tensor; values: Tensor },
+  lengths: Tensor,
+): Appended {
+  const inputs = [query, key, value, cache.keys, cache.values, lengths];
+  const [attended, keys, values] = makeNode('appendAndAttend', inputs, {}).outputs;
+  return { attended, keys, values };
+}

@@ -11,6 +11,7 @@ import {
   erf,
   exp,
   gatherRows,
+  less,
   log,
   matmul,
   max,
@@ -113,6 +114,16 @@ export const decompositions = {
     const probabilities = softmax(add(reshape(scores, [B, H, T, S]), bias));
     const output = matmul(reshape(probabilities, [B, K, rows, S]), value);
     return [reshape(output, query.shape), probabilities];
+  },
+  appendAndAttend: ([query, key, value, keys, values, lengths]) => {
+    const [B, , C] = keys.shape;
+    const places = count(C, [1, 1, C, 1]);
+    const ends = reshape(lengths, [B, 1, 1, 1]);
+    const isNew = equal(places, ends);
+    const [allKeys, allValues] = [select(isNew, key, keys), select(isNew, value, values)];
+    const bias = reshape(select(less(ends, places), -1e9, 0), [B, 1, 1, C]);
+    const attended = makeNode('attention', [query, allKeys, allValues, bias], { scale: 1 }).outputs[0];
+    return [attended, allKeys, allValues];
   },
 } satisfies { [K in OpKind]?: Decomposition<K> };
 

@@ -218,6 +218,30 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   attention: () => {
     throw new Error('every target decomposes attention');
   },
+  appendAndAttend: (emitter, node, [query, key, value, keys, values, lengths]) => {
+    const [B, H, , dh] = node.inputs[0].shape;
+    const [, K, C] = node.inputs[3].shape;
+    const row = (name: string, heads: number) =>
+      emitter.node('Reshape', [name, emitter.int64([B, 1, heads * dh])]);
+    const [attended, ...appended] = emitter.nodeWithOutputs(
+      'GroupQueryAttention',
+      [
+        row(query, H),
+        row(key, K),
+        row(value, K),
+        keys,
+        values,
+        // Its place of the last token, counted from 0, is the number of tokens before it.
+        lengths,
+        emitter.constant([C], [1], 'int'),
+      ],
+      // A scale other than 1 misses the kernel for a single row, which reads the keys twice as fast.
+      { num_heads: int(H), kv_num_heads: int(K), scale: float(1) },
+      [true, true, true],
+      'com.microsoft',
+    );
+    return [emitter.node('Reshape', [attended, emitter.int64([B, H, 1, dh])]), ...appended];
+  },
 };
 
 export interface Emission {

@@ -299,6 +299,27 @@ const shapeRules: { [K in OpKind]: ShapeRule<K> } = {
     );
     return [float([B, H, T, dh]), float([B, H, T, S])];
   },
+  appendAndAttend: (inputs, _attributes, where) => {
+    const [query, key, value, keys, values, lengths] = inputs;
+    const [B, H, , dh] = query.shape;
+    const [, K, C] = keys.shape;
+    const fits =
+      sameShape(query.shape, [B, H, 1, dh]) &&
+      sameShape(key.shape, [B, K, 1, dh]) &&
+      sameShape(value.shape, key.shape) &&
+      sameShape(keys.shape, [B, K, C, dh]) &&
+      sameShape(values.shape, keys.shape) &&
+      sameShape(lengths.shape, [B]);
+    // The runtime's kernel takes whole vectors of 8, and one place alone for a row's first token.
+    const isSupported = H % K === 0 && dh % 8 === 0 && C > 1;
+    check(
+      fits && isSupported && lengths.dtype === 'int' && areFloat(query, key, value, keys, values),
+      where,
+      'float query [B,H,1,dh], key and value [B,K,1,dh], keys and values [B,K,C,dh], int lengths [B], dh in eights',
+      inputs,
+    );
+    return [float(query.shape), float(keys.shape), float(keys.shape)];
+  },
 };
 
 /** Makes a node after checking its inputs. @throws ShapeError naming the operation and what it got */

@@ -62,6 +62,7 @@ export interface Attributes {
   layerNorm: { epsilon: number };
   rotary: { heads: number; inverse: boolean };
   attention: { scale: number };
+  appendAndAttend: Empty;
 }
 export type Empty = Record<never, never>;
 export type OpKind = keyof Attributes;

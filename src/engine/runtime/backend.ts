@@ -12,6 +12,8 @@ export type Feeds = Readonly<Record<string, TensorData>>;
 export interface Backend {
   readonly device: Device;
   readonly threads: number;
+  /** Whether `appendAndAttend` leaves a cache where it lies when its outputs are given the arrays of its inputs. */
+  readonly appendsInPlace: boolean;
   /** Compiles a graph; its shapes are fixed. */
   compile(outputs: Outputs): Promise<Program>;
 }

@@ -38,9 +38,10 @@ const stopMessage = 'Non tensor type is temporarily not supported.';
 /** What each device's kernels leave out (measured: these fall back to the CPU or come out wrong). */
 const lacking: { [D in Device]: ReadonlySet<Decomposable> } = {
   cpu: new Set<Decomposable>(['attention']),
-  cuda: new Set<Decomposable>(['attention']),
+  cuda: new Set<Decomposable>(['attention', 'appendAndAttend']),
   webgpu: new Set<Decomposable>([
     'attention',
+    'appendAndAttend',
     'silu',
     'gelu',
     'geluTanh',
@@ -69,6 +70,8 @@ export async function openBackend({ device = 'cpu', threads = 2 }: BackendOption
   return {
     device,
     threads,
+    // With its copies a step would copy the whole cache.
+    appendsInPlace: skipsCopies,
     compile: (outputs) => compile(outputs, { device, threads, skipsCopies }),
   };
 }

@@ -31,3 +31,38 @@ export function attentionReference(inputs: readonly Float64Array[], node: Node<'
   }
   return [output, probabilities];
 }
+
+/** [attended [B,H,1,dh], keys [B,K,C,dh], values [B,K,C,dh]]; places behind the new token are not looked at. */
+export function appendAndAttendReference(
+  [query, key, value, keys, values, lengths]: readonly Float64Array[],
+  node: Node<'appendAndAttend'>,
+): Float64Array[] {
+  const [B, H, , dh] = node.inputs[0].shape;
+  const [, K, C] = node.inputs[3].shape;
+  const appended = (cache: Float64Array, token: Float64Array) => {
+    const result = cache.slice();
+    for (let stack = 0; stack < B * K; stack++) {
+      const at = stack * C + lengths[Math.floor(stack / K)];
+      result.set(token.subarray(stack * dh, (stack + 1) * dh), at * dh);
+    }
+    return result;
+  };
+  const [allKeys, allValues] = [appended(keys, key), appended(values, value)];
+  const output = new Float64Array(B * H * dh);
+  for (let row = 0; row < B * H; row++) {
+    const b = Math.floor(row / H);
+    const start = (b * K + Math.floor(((row % H) * K) / H)) * C * dh;
+    const odds = Array.from({ length: lengths[b] + 1 }, (_, place) => {
+      let score = 0;
+      for (let d = 0; d < dh; d++) score += query[row * dh + d] * allKeys[start + place * dh + d];
+      return Math.exp(score);
+    });
+    const normaliser = odds.reduce((sum, x) => sum + x, 0);
+    odds.forEach((x, place) => {
+      for (let d = 0; d < dh; d++) {
+        output[row * dh + d] += (x / normaliser) * allValues[start + place * dh + d];
+      }
+    });
+  }
+  return [output, allKeys, allValues];
+}

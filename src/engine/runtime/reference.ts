@@ -10,7 +10,7 @@ import {
   type Tensor,
   topologicalOrder,
 } from '../graph/tensor.ts';
-import { attentionReference } from './reference-attention.ts';
+import { appendAndAttendReference, attentionReference } from './reference-attention.ts';
 
 type Values = Float64Array;
 type Reference<K extends OpKind> = (inputs: readonly Values[], node: Node<K>) => Values | Values[];
@@ -300,6 +300,7 @@ const references: { [K in OpKind]: Reference<K> } = {
   },
   rotary: rotate,
   attention: attentionReference,
+  appendAndAttend: appendAndAttendReference,
 };
 
 export type Feeds = Readonly<Record<string, ArrayLike<number>>>;

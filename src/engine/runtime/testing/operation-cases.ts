@@ -78,6 +78,27 @@ const attentionCase = (title: string, B: number, H: number, K: number, T: number
     (query, key, value, bias) => build.attention(query, key, value, bias, 0.5),
   );
 
+/** Rows of different length, the shortest empty and the longest one place short of full. */
+const appendCase = (title: string, H: number, K: number, output: 'attended' | 'keys' | 'values'): Case =>
+  of(
+    title,
+    {
+      query: normal(3, H, 1, 8),
+      key: normal(3, K, 1, 8),
+      value: normal(3, K, 1, 8),
+      keys: normal(3, K, 5, 8),
+      values: normal(3, K, 5, 8),
+    },
+    (query, key, value, keys, values) => {
+      const lengths = build.constant([2, 0, 4], [3], 'int');
+      const result = build.appendAndAttend(query, { key, value }, { keys, values }, lengths)[output];
+      if (output === 'attended') return result;
+      const places = build.constant([0, 1, 2, 3, 4], [1, 1, 5, 1], 'int');
+      return build.select(build.lessOrEqual(places, build.reshape(lengths, [3, 1, 1, 1])), result, 0);
+    },
+    [],
+  );
+
 const rotaryCase = (title: string, heads: number, inverse: boolean, positions = 6): Case =>
   of(
     title,
@@ -279,6 +300,12 @@ const operationCases: { [K in OpKind]: readonly Case[] } = {
         return build.attention(query, key, value, causal, 0.5);
       },
     ),
+  ],
+  appendAndAttend: [
+    appendCase('as many key heads as query heads', 2, 2, 'attended'),
+    appendCase('grouped queries', 4, 2, 'attended'),
+    appendCase('the keys', 2, 1, 'keys'),
+    appendCase('the values', 2, 2, 'values'),
   ],
 };
 

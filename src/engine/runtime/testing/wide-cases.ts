@@ -110,5 +110,18 @@ export function wideCases(N: number, D: number): { [K in OpKind]: Trial } {
       },
       (query, key, value, bias) => build.attention(query, key, value, bias, 0.25),
     ),
+    appendAndAttend: of(
+      {
+        query: wide(N / 8, 4, 1, D),
+        key: wide(N / 8, 2, 1, D),
+        value: wide(N / 8, 2, 1, D),
+        keys: wide(N / 8, 2, 9, D),
+        values: wide(N / 8, 2, 9, D),
+        lengths: wideIds(9, N / 8),
+      },
+      (query, key, value, keys, values, lengths) =>
+        build.appendAndAttend(query, { key, value }, { keys, values }, lengths).attended,
+      [],
+    ),
   };
 }
