@@ -21,12 +21,13 @@ export class Batch {
   private readonly cache: KeyValueCache;
   private slots: (Row | undefined)[];
 
-  constructor(config: ModelConfig, runner: PassRunner, limit: number) {
+  /** @param mostTokens the longest that a row can become, with its prompt */
+  constructor(config: ModelConfig, runner: PassRunner, limit: number, mostTokens: number) {
     this.config = config;
     this.runner = runner;
     this.limit = limit;
     this.slots = new Array(bucketOf(limit)).fill(undefined);
-    this.cache = new KeyValueCache(config, this.slots.length);
+    this.cache = new KeyValueCache(config, this.slots.length, runner.appendsInPlace ? mostTokens : undefined);
   }
 
   get active(): number {
@@ -57,8 +58,10 @@ export class Batch {
   /** Every row's next token; rows that finish give their slots back. */
   async step(): Promise<Advance[]> {
     const rows = this.slots.length;
+    const isAppending = this.runner.appendsInPlace;
+    const counts = this.slots.map((row) => (row ? 1 : 0));
     const outputs = await this.runner.run(
-      { rows, length: 1, blocks: this.cache.filledBlocks },
+      { rows, length: 1, blocks: this.cache.filledBlocks, isAppending },
       {
         ...this.cache.feeds(rows),
         tokens: Int32Array.from(this.slots, (row) => row?.lastId ?? 0),
@@ -66,12 +69,10 @@ export class Batch {
           row ? inverseTemperatureOf(row.request) : 1,
         ),
       },
+      isAppending ? this.cache.inPlace(rows) : {},
     );
-    this.cache.append(
-      outputs,
-      1,
-      this.slots.map((row) => (row ? 1 : 0)),
-    );
+    if (isAppending) this.cache.advance(counts);
+    else this.cache.append(outputs, 1, counts);
     return this.slots.flatMap((row, slot) => {
       if (!row) return [];
       const event = row.advance(scoresOf(outputs, slot, this.config.vocabularySize));

@@ -79,7 +79,9 @@ export class Generator {
       ),
     );
     const runner = new PassRunner(this.passes, Object.fromEntries(this.parameters));
-    const batch = new Batch(config, runner, Math.min(rows.length, this.mostRows(requests)));
+    const mostTokens = this.mostTokens(requests);
+    const limit = Math.min(rows.length, this.mostRows(mostTokens));
+    const batch = new Batch(config, runner, limit, mostTokens);
     const prompts = new Prompts(config, runner);
     return await new Schedule(rows, batch, prompts, listener).run();
   }
@@ -89,10 +91,15 @@ export class Generator {
     await this.passes.release();
   }
 
-  private mostRows(requests: readonly GenerationRequest[]): number {
-    const { config, options } = this;
+  /** Of the longest row, with its prompt. */
+  private mostTokens(requests: readonly GenerationRequest[]): number {
     const longest = Math.max(...requests.map((r) => r.promptIds.length + r.maxTokens));
-    const bytes = KeyValueCache.bytesPerRow(config, Math.min(longest, config.maxPositions));
+    return Math.min(longest, this.config.maxPositions);
+  }
+
+  private mostRows(mostTokens: number): number {
+    const { config, options } = this;
+    const bytes = KeyValueCache.bytesPerRow(config, mostTokens);
     const affordable = options.cacheBytes / bytes;
     return Math.min(options.batchSize, 2 ** Math.max(0, Math.floor(Math.log2(affordable))));
   }

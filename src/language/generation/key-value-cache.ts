@@ -17,11 +17,14 @@ interface Block {
 const firstPlaces = 64;
 
 /** Places of the blocks that hold rows of this length: 64, 64, 128, 256, …, each as many as all before it. */
-function blocksFor(length: number): number[] {
+function blocksFor(length: number, first = firstPlaces): number[] {
   const blocks: number[] = [];
-  for (let places = 0; places < length; places += blocks.at(-1)!) blocks.push(Math.max(firstPlaces, places));
+  for (let places = 0; places < length; places += blocks.at(-1)!) blocks.push(Math.max(first, places));
   return blocks;
 }
+
+/** Places of those blocks together. */
+const placesFor = (length: number): number => blocksFor(length).reduce((sum, size) => sum + size, 0);
 
 export class KeyValueCache {
   readonly rows: number;
@@ -29,22 +32,24 @@ export class KeyValueCache {
   readonly lengths: Int32Array;
   private readonly config: ModelConfig;
   private readonly blocks: Block[] = [];
+  private readonly firstPlaces: number;
 
-  constructor(config: ModelConfig, rows: number) {
+  /** @param mostTokens of a row, when all its places are to lie in one block */
+  constructor(config: ModelConfig, rows: number, mostTokens = firstPlaces) {
     this.config = config;
     this.rows = rows;
+    this.firstPlaces = placesFor(mostTokens);
     this.lengths = new Int32Array(rows);
   }
 
   /** Bytes of one row's cache at this length. */
   static bytesPerRow({ layers, keyValueHeads, headSize }: ModelConfig, length: number): number {
-    const places = blocksFor(length).reduce((sum, size) => sum + size, 0);
-    return 2 * layers * keyValueHeads * headSize * places * Float32Array.BYTES_PER_ELEMENT;
+    return 2 * layers * keyValueHeads * headSize * placesFor(length) * Float32Array.BYTES_PER_ELEMENT;
   }
 
   /** Places of the blocks that hold all tokens so far. */
   get filledBlocks(): number[] {
-    return blocksFor(Math.max(...this.lengths));
+    return blocksFor(Math.max(...this.lengths), this.firstPlaces);
   }
 
   /** The inputs of a pass over the first `rows` rows and their filled blocks. */
@@ -63,6 +68,27 @@ export class KeyValueCache {
       }
     });
     return feeds;
+  }
+
+  /** The arrays of the only block, as outputs of a pass that appends in place to the first `rows` rows. */
+  inPlace(rows: number): Feeds {
+    const { keyValueHeads, headSize, layers } = this.config;
+    const { places, stacks } = this.blocks[0];
+    const size = rows * keyValueHeads * places * headSize;
+    const outputs: Record<string, Float32Array> = {};
+    for (let layer = 0; layer < layers; layer++) {
+      const names = newNames(layer);
+      outputs[names.keys] = stacks[2 * layer].subarray(0, size);
+      outputs[names.values] = stacks[2 * layer + 1].subarray(0, size);
+    }
+    return outputs;
+  }
+
+  /** Counts what a pass has appended in place. */
+  advance(counts: readonly number[]): void {
+    counts.forEach((count, row) => {
+      this.lengths[row] += count;
+    });
   }
 
   /** Appends the first `counts[row]` of the `length` new tokens that a pass gave each row. */
@@ -105,7 +131,7 @@ export class KeyValueCache {
     const last = this.blocks.at(-1);
     if (last && length <= last.start + last.places) return;
     const { keyValueHeads, headSize, layers } = this.config;
-    const sizes = blocksFor(length);
+    const sizes = blocksFor(length, this.firstPlaces);
     for (let block = this.blocks.length; block < sizes.length; block++) {
       const size = this.rows * keyValueHeads * sizes[block] * headSize;
       const stacks = Array.from({ length: 2 * layers }, () => new Float32Array(size));

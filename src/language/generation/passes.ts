@@ -31,8 +31,14 @@ export class Passes {
     this.config = config;
   }
 
+  /** Whether the backend puts a step's keys and values into the cache itself. */
+  get appendsInPlace(): boolean {
+    // The kernel takes whole vectors of 8.
+    return this.backend.appendsInPlace && this.config.headSize % 8 === 0;
+  }
+
   compiled(shape: CachedShape): Promise<Program> {
-    const key = `${shape.rows},${shape.length},${shape.blocks}`;
+    const key = JSON.stringify(shape);
     const known = this.programs.get(key);
     if (known) return known;
     const program = this.backend.compile(cachedPass(this.config, shape));
@@ -58,9 +64,16 @@ export class PassRunner {
     this.weights = weights;
   }
 
-  async run(shape: CachedShape, feeds: Feeds): Promise<Feeds> {
+  get appendsInPlace(): boolean {
+    return this.passes.appendsInPlace;
+  }
+
+  /** @param given arrays for outputs of these names, instead of the runner's own */
+  async run(shape: CachedShape, feeds: Feeds, given: Feeds = {}): Promise<Feeds> {
     const program = await this.passes.compiled(shape);
-    const into = Object.fromEntries(program.outputs.map((port) => [port.name, this.arrayFor(port)]));
+    const into = Object.fromEntries(
+      program.outputs.map((port) => [port.name, given[port.name] ?? this.arrayFor(port)]),
+    );
     return await program.run({ ...this.weights, ...feeds }, into);
   }
 

@@ -113,3 +113,30 @@ describe.each(Object.entries(tinyConfigs))('%s', (_family, config: ModelConfig) 
     });
   });
 });
+
+it('gives the same when the pass appends its tokens to the cache', () => {
+  const config = tinyConfigs.qwen3;
+  const { keyValueHeads, headSize, layers } = config;
+  const [shape, lengths] = [{ rows: 2, length: 1, blocks: [8] }, [5, 0]];
+  const names = Array.from({ length: layers }, (_, layer) => Object.values(cachedNames(layer, 0))).flat();
+  const size = 2 * keyValueHeads * 8 * headSize;
+  const feeds = {
+    ...Object.fromEntries(tinyParameters(config)),
+    ...Object.fromEntries(
+      names.map((name, n) => [name, Array.from({ length: size }, (_, i) => Math.sin(i + n))]),
+    ),
+    tokens: [3, 4],
+    cachedLengths: lengths,
+    inverseTemperature: [1, 1],
+  };
+  const joined = interpret(cachedPass(config, shape), feeds);
+  const appended = interpret(cachedPass(config, { ...shape, isAppending: true }), feeds);
+  expectClose(appended.logits, joined.logits);
+  for (const name of Object.values(newNames(0))) {
+    for (let stack = 0; stack < 2 * keyValueHeads; stack++) {
+      const at = (stack * 8 + lengths[Math.floor(stack / keyValueHeads)]) * headSize;
+      const token = joined[name].slice(stack * headSize, (stack + 1) * headSize);
+      expectClose(appended[name].slice(at, at + headSize), token);
+    }
+  }
+});

@@ -1,9 +1,11 @@
 // The pass that generation runs: new tokens of each row attend to the row's cached keys and values and to each other.
 // The graph reads the caches as inputs and gives back only the new keys and values; whoever owns the caches appends
-// them. Scores of the two parts are joined before the softmax, so the caches themselves are never copied.
+// them. Scores of the two parts are joined before the softmax, so the caches themselves are never copied. Where the
+// runtime appends in place, one operation does all this for a step's single token and reads filled places only.
 
 import {
   add,
+  appendAndAttend,
   concat,
   constant,
   expand,
@@ -36,6 +38,8 @@ export interface CachedShape {
   length: number;
   /** Places a row has in each block of its cache, C together; none for the first tokens of rows */
   blocks: readonly number[];
+  /** One new token a row is put into the only block by the pass itself. */
+  isAppending?: boolean;
 }
 
 /** Names of a layer's cached keys and values in a block (inputs). */
@@ -55,9 +59,13 @@ export const newNames = (layer: number) => ({ keys: `new_keys.${layer}`, values:
  * `inverseTemperature` [B,1] > 0; and per layer and block of c places the cached keys and values [B,K,c,dh].
  *
  * Outputs: `logits` [B,V]; `probabilities` [B,V], softmax(logits · inverseTemperature); `logNormaliser` [B,1], the
- * log of Σ e^logits in nats; and per layer the new keys and values [B,K,T,dh].
+ * log of Σ e^logits in nats; and per layer the new keys and values [B,K,T,dh], or when appending the whole block with
+ * them [B,K,c,dh].
  */
-export function cachedPass(config: ModelConfig, { rows: B, length: T, blocks }: CachedShape): Outputs {
+export function cachedPass(
+  config: ModelConfig,
+  { rows: B, length: T, blocks, isAppending }: CachedShape,
+): Outputs {
   const parameters = parameterInputs(config);
   const tokens = input('tokens', [B, T], 'int');
   const lengths = input('cachedLengths', [B], 'int');
@@ -70,9 +78,19 @@ export function cachedPass(config: ModelConfig, { rows: B, length: T, blocks }: 
     parameters,
     { tokens, positions: positionsAfter(lengths, T, positionCount), positionCount },
     (layer, heads, scale) => {
-      fresh[newNames(layer).keys] = heads.key;
-      fresh[newNames(layer).values] = heads.value;
+      const names = newNames(layer);
       const cached = blocks.map((places, block) => cachedInputs(config, layer, block, [B, places]));
+      if (isAppending) {
+        const { attended, keys, values } = appendAndAttend(
+          multiply(heads.query, scale),
+          heads,
+          cached[0],
+          lengths,
+        );
+        Object.assign(fresh, { [names.keys]: keys, [names.values]: values });
+        return attended;
+      }
+      Object.assign(fresh, { [names.keys]: heads.key, [names.values]: heads.value });
       return attendCached(heads, cached, bias, scale);
     },
   );
