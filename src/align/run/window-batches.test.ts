@@ -132,6 +132,13 @@ describe.each(['llama', 'qwen3', 'gpt2'] as const)('windows of %s in float32', (
     expectSame(await compute(packed), await compute(alone(rows)));
   });
 
+  it('longer than a stretch of queries give what rows give alone', async () => {
+    const more = [...rows, row(9, 20, 40)];
+    const packed = packRows(more, 192);
+    expect(packed).toHaveLength(1);
+    expectSame(await compute(packed), await compute(alone(more, 64)));
+  });
+
   it('packed give the log-probability that each token has alone', async () => {
     const packed = await logProbsOf(config, weights, packRows(rows, 64));
     const unpacked = await logProbsOf(config, weights, alone(rows));

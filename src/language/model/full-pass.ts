@@ -24,12 +24,14 @@ import {
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
-import { type Attend, hiddenStates, outputLogits, type Parameters } from './forward.ts';
+import { type Attend, type Heads, hiddenStates, outputLogits, type Parameters } from './forward.ts';
 
 /** What forbids a look: large enough to vanish in the softmax, small enough to stay finite when added. */
 export const forbidden = -1e30;
 /** At most this many logits are alive in one piece (32 MB of float32). */
 const largestLogitsPiece = 2 ** 23;
+/** Queries that share their keys; shorter stretches would compute fewer dead scores, in more and smaller products. */
+const stretch = 128;
 
 export interface WindowShape {
   /** Windows a run (B) and tokens a window (T). */
@@ -59,8 +61,21 @@ export function windowInputs({ windows, length }: WindowShape): WindowInputs {
 export function windowStates(config: ModelConfig, parameters: Parameters, inputs: WindowInputs): Tensor {
   const [, T] = inputs.tokens.shape;
   const bias = blockCausalBias(inputs.segments);
-  const attend: Attend = (_layer, { query, key, value }, scale) => attention(query, key, value, bias, scale);
+  const attend: Attend = (_layer, heads, scale) => attendToPast(heads, bias, scale);
   return hiddenStates(config, parameters, { ...inputs, positionCount: T }, attend);
+}
+
+/** Causal attention in stretches of queries, each against the keys up to its own end: no scores of later stretches. */
+function attendToPast({ query, key, value }: Heads, bias: Tensor, scale: number): Tensor {
+  const T = query.shape[2];
+  const parts: Tensor[] = [];
+  for (let start = 0; start < T; start += stretch) {
+    const end = Math.min(T, start + stretch);
+    const own = (x: Tensor) => slice(x, 2, start, end);
+    const past = (x: Tensor, axis: number) => slice(x, axis, 0, end);
+    parts.push(attention(own(query), past(key, 2), past(value, 2), past(own(bias), 3), scale));
+  }
+  return concat(parts, 2);
 }
 
 /** [B,1,T,T]: 0 where query t may see key s (s ≤ t, same row), else `forbidden`. */
