@@ -26,9 +26,9 @@ export interface Answer {
   readability?: number;
   /** readability × passed */
   gold?: number;
-  /** The reward model's score. */
+  /** The reward model's score; not of coaching requests. */
   proxy?: number;
-  /** log π − log π_ref of the answer's tokens, nats. */
+  /** log π − log π_ref of the answer's tokens, nats; not of coaching requests. */
   kl?: number;
   /** Of coaching requests: 1 when the advice is right. */
   right?: 0 | 1;

@@ -105,22 +105,39 @@ async function answerAll(
     },
   );
   await generator.close();
-  const rows = completions.map((completion, i) => wholeRow(requests[i], completion));
+  const marks = await judge(requests, completions, options);
+  const scored = [...requests.keys()].filter((i) => !isAdvice(marks[i]));
+  const rows = scored.map((i) => wholeRow(requests[i], completions[i]));
   const scoring = (phase: 'kl' | 'reward', passes: number) =>
     scoringOptions(rows, passes, options.batchTokens, signal, (done, total) =>
       emit({ type: 'progress', phase, done, total }),
     );
   const { reference, reward } = options;
-  const marks = await judge(requests, completions, options);
-  const kl = reference && (await divergences(backend, model, reference, rows, scoring('kl', 2)));
-  const proxy = reward && (await rewards(backend, model, reward, rows, scoring('reward', 1)));
+  const kl = byRequest(
+    scored,
+    reference ? await divergences(backend, model, reference, rows, scoring('kl', 2)) : [],
+  );
+  const proxy = byRequest(
+    scored,
+    reward ? await rewards(backend, model, reward, rows, scoring('reward', 1)) : [],
+  );
   return requests.map((request, i) => ({
     ...answerOf(request, completions[i]),
     ...marks[i],
-    ...(proxy && { proxy: proxy[i] }),
-    ...(kl && { kl: kl[i] }),
+    ...(proxy.has(i) && { proxy: proxy.get(i) }),
+    ...(kl.has(i) && { kl: kl.get(i) }),
     ...(options.continuation && { continues: continues(completions[i], marks[i]) }),
   }));
+}
+
+/** Values of some requests, by the requests' places. */
+function byRequest(places: readonly number[], values: readonly number[]): ReadonlyMap<number, number> {
+  return new Map(values.map((value, i) => [places[i], value]));
+}
+
+/** Advice is judged apart, and no figure asks for its score or its divergence. */
+function isAdvice({ right }: Marks): boolean {
+  return right !== undefined;
 }
 
 function wholeRow({ ids, source }: EvaluationRequest, completion: Completion): TokenRow {

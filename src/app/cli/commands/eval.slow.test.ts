@@ -81,7 +81,7 @@ describe('heed eval', () => {
     const words = ['--data', 'programs.jsonl', 'coaching.jsonl', '--world', 'kata', '--reference', 'model'];
     const runs = [await evaluate('one', ...words), await evaluate('two', ...words, '--threads', '2')];
     expect(runs.map(({ code }) => code)).toEqual([0, 0]);
-    expect(answersOf('one').map(({ kl }) => kl)).toEqual(Array(6).fill(0));
+    expect(answersOf('one').map(({ kl }) => kl)).toEqual([0, 0, 0, ...Array(3).fill(undefined)]);
     expect(read('two', 'answers.jsonl')).toBe(read('one', 'answers.jsonl'));
     expect(read('two', 'summary.json')).toBe(read('one', 'summary.json'));
     const { out, isReused, ...summary } = JSON.parse(runs[0].stdout);
@@ -112,6 +112,22 @@ describe('heed eval', () => {
     });
     expect(explanation).not.toHaveProperty('passed');
     expect(coach).toMatchObject({ index: 3, kind: 'coach', prompt: 'What first?\n\nsolved: no', right: 0 });
+  });
+
+  it('scores programs to the same bit beside coaching, and spends nothing on coaching itself', async () => {
+    const words = ['--world', 'kata', '--reference', 'other', '--reward', 'reward'];
+    await evaluate('alone', '--data', 'programs.jsonl', ...words);
+    await evaluate('beside', '--data', 'programs.jsonl', 'coaching.jsonl', ...words);
+    const [alone, beside] = ['alone', 'beside'].map(answersOf);
+    expect(beside.slice(0, 3)).toEqual(alone);
+    expect(alone.map(({ kl, proxy }) => [typeof kl, proxy])).toEqual(Array(3).fill(['number', 0.25]));
+    for (const coach of beside.slice(3)) {
+      expect(coach).toMatchObject({ kind: 'coach', right: 0 });
+      expect(coach).not.toHaveProperty('kl');
+      expect(coach).not.toHaveProperty('proxy');
+    }
+    const metricsOf = (out: string) => JSON.parse(read(out, 'summary.json')).metrics;
+    expect(metricsOf('beside')).toEqual(metricsOf('alone'));
   });
 
   it('puts requests as plain texts with --continuation', async () => {
