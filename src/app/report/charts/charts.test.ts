@@ -91,29 +91,17 @@ describe('forestChart', () => {
 });
 
 describe('planeChart', () => {
-  it('writes no label over another', () => {
-    const at = (x: number, y: number, i: number) => ({
-      ...{ name: plain(`model ${i}`), detail: plain('passes 70.0%'), hue: 'ppo' as const },
-      x: { value: x, low: x, high: x, n: 1 },
-      y: { value: y, low: y, high: y, n: 1 },
-    });
-    const svg = planeChart([at(4, 0.9, 1), at(4.5, 0.9, 2), at(5, 0.9, 3), at(0, 0.6, 4)], {
-      x: plain('x'),
-      y: plain('y'),
-    });
-    const labels = Array.from(
-      svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)" class="name[^>]*anchor="(\w+)"/g),
-    );
-    const boxes = labels.map(([, x, y, anchor]) => {
-      const left = anchor === 'start' ? Number(x) : Number(x) - 72;
-      return { left, right: left + 72, top: Number(y) - 10, bottom: Number(y) + 16 };
-    });
-    expect(boxes).toHaveLength(4);
-    const overlapping = boxes.flatMap((a, i) =>
-      boxes
-        .slice(i + 1)
-        .filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom),
-    );
-    expect(overlapping).toEqual([]);
+  const interval = (value: number) => ({ value, low: value - 0.02, high: value + 0.02, n: 9 });
+  const point = (name: string, x: number, y: number, letter?: string) => ({
+    ...{ name: plain(name), detail: plain('passes 70.0%'), hue: 'ppo' as const, letter },
+    ...{ x: interval(x), y: interval(y) },
+  });
+
+  it('ties a label that lies apart to its point', () => {
+    const close = [4, 4.2, 4.4, 4.6, 4.8, 5, 5.2].map((kl, i) => point(`model ${i}`, kl, 0.9));
+    const apart = [point('alone', 50, 0.5)];
+    const names = { x: plain('x'), y: plain('y') };
+    expect(planeChart([...close, ...apart], names)).toContain('class="leader');
+    expect(planeChart(apart, names)).not.toContain('class="leader');
   });
 });

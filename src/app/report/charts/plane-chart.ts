@@ -4,6 +4,7 @@ import type { Interval } from '../../../align/scoring/intervals.ts';
 import { type Bilingual, significant, withBounds } from '../bilingual.ts';
 import type { Hue } from '../document.ts';
 import { axes } from './axes.ts';
+import { type LabelledPoint, placeLabels } from './place-labels.ts';
 import { linearScale, rootScale, type Scale } from './scale.ts';
 import { escaped, rounded, svg, textAt } from './svg.ts';
 
@@ -18,6 +19,7 @@ export interface PlanePoint {
 
 const [width, height] = [360, 300];
 const area = { left: 44, right: 350, top: 28, bottom: 256 };
+const frame = { ...area, top: area.top - 6 };
 const lineHeight = 13;
 
 export function planeChart(points: readonly PlanePoint[], names: { x: Bilingual; y: Bilingual }): string {
@@ -29,12 +31,15 @@ export function planeChart(points: readonly PlanePoint[], names: { x: Bilingual;
     points.flatMap(({ y }) => [y.low, y.value, y.high]),
     { from: area.bottom, to: area.top },
   );
-  const labels = placeLabels(points, across, up);
   return svg(width, height, [
     axes({ scale: across, name: names.x }, { scale: up, name: names.y }, area),
-    ...labels,
+    ...drawLabels(points, across, up),
     ...points.map((point) => mark(point, across, up)),
   ]);
+}
+
+function radiusOf(letter: string | undefined): number {
+  return letter ? 9 : 5;
 }
 
 function mark({ name, hue, x, y, letter }: PlanePoint, across: Scale, up: Scale): string {
@@ -45,7 +50,7 @@ function mark({ name, hue, x, y, letter }: PlanePoint, across: Scale, up: Scale)
   return [
     `<g class="m-${hue}"><title>${title}</title>`,
     `<path class="whisker thin" d="M${left} ${cy}H${right}M${cx} ${bottom}V${top}"/>`,
-    `<circle class="dot" cx="${cx}" cy="${cy}" r="${letter ? 9 : 5}"/>`,
+    `<circle class="dot" cx="${cx}" cy="${cy}" r="${radiusOf(letter)}"/>`,
     letter
       ? `<text class="letter" x="${cx}" y="${cy + 4}" text-anchor="middle">${escaped(letter)}</text>`
       : '',
@@ -53,53 +58,43 @@ function mark({ name, hue, x, y, letter }: PlanePoint, across: Scale, up: Scale)
   ].join('');
 }
 
-interface Box {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
-}
-
-/** Beside its point, at the first of a few places where it covers neither a point nor an earlier label. */
-function placeLabels(points: readonly PlanePoint[], across: Scale, up: Scale): string[] {
-  const taken: Box[] = points.map(({ x, y, letter }) => {
-    const [cx, cy, r] = [across.place(x.value), up.place(y.value), letter ? 10 : 6];
-    return { left: cx - r, right: cx + r, top: cy - r, bottom: cy + r };
-  });
-  // Points with a letter are what the picture is about: they choose first.
+/** Points with a letter are what the picture is about: they choose first. */
+function drawLabels(points: readonly PlanePoint[], across: Scale, up: Scale): string[] {
   const order = points.toSorted((a, b) => Number(!a.letter) - Number(!b.letter));
-  return order.map((point) => {
-    const candidates = labelBoxes(point, across.place(point.x.value), up.place(point.y.value));
-    const free = candidates.find(({ box }) => isInside(box) && !taken.some((other) => overlaps(box, other)));
-    const { box, anchor } = free ?? candidates[0];
-    taken.push({ ...box, left: box.left - 8, right: box.right + 8 });
-    const x = anchor === 'start' ? box.left : box.right;
-    return (
-      textAt(point.name, { x, y: box.top + 10, className: `name m-${point.hue}`, anchor }) +
-      textAt(point.detail, { x, y: box.top + 10 + lineHeight, className: 'tick', anchor })
-    );
+  const placed = placeLabels(
+    order.map((point) => labelled(point, across, up)),
+    frame,
+  );
+  return order.map(({ name, detail, hue }, i) => {
+    const { box, anchor, leader } = placed[i];
+    const place = { x: anchor === 'start' ? box.left : box.right, anchor };
+    const [x1, y1, x2, y2] = leader ? [leader.x1, leader.y1, leader.x2, leader.y2].map(rounded) : [];
+    return [
+      leader ? `<path class="leader m-${hue}" d="M${x1} ${y1}L${x2} ${y2}"/>` : '',
+      textAt(name, { ...place, y: box.top + 10, className: `name m-${hue}` }),
+      textAt(detail, { ...place, y: box.top + 10 + lineHeight, className: 'tick' }),
+    ].join('');
   });
 }
 
-function labelBoxes({ name, detail, letter }: PlanePoint, cx: number, cy: number) {
-  const longest = Math.max(...[name, detail].flatMap(({ en, ko }) => [en.length * 6, ko.length * 8]));
-  const gap = letter ? 14 : 10;
-  const tall = 2 * lineHeight;
-  const heights = [-tall / 2, -tall - 11, 11, -2 * tall, 1.5 * tall, -3 * tall, 2.5 * tall, -4 * tall];
-  return heights.flatMap((offset) => [
-    { anchor: 'start' as const, box: boxAt(cx + gap, cy + offset, longest, tall) },
-    { anchor: 'end' as const, box: boxAt(cx - gap - longest, cy + offset, longest, tall) },
-  ]);
+function labelled({ name, detail, letter, x, y }: PlanePoint, across: Scale, up: Scale): LabelledPoint {
+  const [cx, cy] = [across.place(x.value), up.place(y.value)];
+  const [left, right] = [x.low, x.high].map(across.place);
+  const [bottom, top] = [y.low, y.high].map(up.place);
+  return {
+    ...{ x: cx, y: cy, radius: radiusOf(letter), height: 2 * lineHeight },
+    width: Math.max(widthOf(name, 7.7), widthOf(detail, 6.4)),
+    whiskers: [
+      { left, right, top: cy - 1, bottom: cy + 1 },
+      { left: cx - 1, right: cx + 1, top, bottom },
+    ],
+  };
 }
 
-function boxAt(left: number, top: number, wide: number, tall: number): Box {
-  return { left, right: left + wide, top, bottom: top + tall };
-}
-
-function isInside({ left, right, top, bottom }: Box): boolean {
-  return left >= area.left && right <= width && top >= area.top - 6 && bottom <= area.bottom;
-}
-
-function overlaps(a: Box, b: Box): boolean {
-  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+/** The wider of both languages, by a broad font: a letter of the Korean script is a square. */
+function widthOf(text: Bilingual, latin: number): number {
+  const widths = [text.en, text.ko].map((words) =>
+    Array.from(words).reduce((sum, letter) => sum + (letter > '\u1100' ? 11.5 : latin), 0),
+  );
+  return Math.max(...widths);
 }

@@ -31,11 +31,14 @@ export function optimisationSection(report: Report): Section | undefined {
   const plane = planeOf(report);
   const along = alongTraining(report);
   const blocks: Block[] = [];
-  if (plane) blocks.push({ kind: 'text', text: say('plane.lead') });
-  const charts = [...(plane ? [plane] : []), ...along];
-  if (charts.length === 0) return undefined;
-  blocks.push({ kind: 'charts', charts, columns: 2 });
-  if (along.length > 0) blocks.push({ kind: 'text', text: say('over.lead') });
+  if (!plane && along.length === 0) return undefined;
+  if (plane) {
+    blocks.push({ kind: 'text', text: say('plane.lead') }, { kind: 'charts', charts: [plane], columns: 1 });
+  }
+  if (along.length > 0) {
+    blocks.push({ kind: 'heading', text: say('over.title') }, { kind: 'text', text: say('over.lead') });
+    blocks.push({ kind: 'charts', charts: along, columns: 3 });
+  }
   const fits = fitSentences(report);
   if (fits.length > 0) blocks.push({ kind: 'list', items: fits });
   return { id: 'distance', title: say('plane.title'), short: say('plane.short'), blocks };
