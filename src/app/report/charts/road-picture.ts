@@ -41,7 +41,7 @@ function draw({ width, height, box, stops }: Layout, edge: Edge, className: stri
   const edges = stops.flatMap((stop) =>
     stop.after.flatMap((id) => {
       const from = stops.find((other) => other.id === id);
-      return from ? `<path class="flow m-${stop.hue}" d="${edge(from, stop, box)}"/>` : [];
+      return from ? `<path class="flow m-${stop.hue}" d="${edge(from, stop, box, stops)}"/>` : [];
     }),
   );
   return svg(width, height, [...edges, ...stops.map((stop) => drawStop(stop, box))], className);
@@ -76,11 +76,11 @@ function layAcross(stops: readonly Stop[]): Layout {
   return { width: ranks.length * (box.width + gapX) - gapX + 4, height, box, stops: placed };
 }
 
-const DOWN = { width: 302, height: 68, gap: 18, indent: 52 };
+const DOWN = { width: 286, height: 68, gap: 18, indent: 44, lane: 9 };
 
-/** A row a stop; those that share a rank are set in, and their lines run down the left. */
+/** A row a stop. */
 function layDown(stops: readonly Stop[]): Layout {
-  const { gap, indent, ...box } = DOWN;
+  const { gap, indent, lane: _, ...box } = DOWN;
   const ordered = byRank(stops).flat();
   const placed = ordered.map((stop, i) => ({ ...stop, x: indent + 4, y: 2 + i * (box.height + gap) }));
   return { width: 360, height: ordered.length * (box.height + gap) - gap + 4, box, stops: placed };
@@ -91,7 +91,7 @@ function byRank(stops: readonly Stop[]): Stop[][] {
   return ranks.map((rank) => stops.filter((stop) => stop.rank === rank));
 }
 
-type Edge = (from: Placed, to: Placed, box: Layout['box']) => string;
+type Edge = (from: Placed, to: Placed, box: Layout['box'], stops: readonly Placed[]) => string;
 
 /** From the right side of one to the left side of the other; over what lies between, where ranks are skipped. */
 const acrossEdge: Edge = (from, to, box) => {
@@ -105,11 +105,33 @@ const acrossEdge: Edge = (from, to, box) => {
   return `M${from.x + box.width / 2} ${from.y}C${from.x + box.width / 2} ${overhead} ${x1} ${overhead} ${x1 + 30} ${overhead}H${x2 - 60}C${x2 - 20} ${overhead} ${x2 - 24} ${y2} ${x2} ${y2}`;
 };
 
-/** Straight down to the next; otherwise round the left, the further the longer the way. */
-const downEdge: Edge = (from, to, box) => {
-  const rows = Math.round((to.y - from.y) / (box.height + DOWN.gap));
-  if (rows === 1 && to.rank !== from.rank) return `M${from.x + box.width / 2} ${from.y + box.height}V${to.y}`;
+/** Straight down to the next; round the right to the last, in one line together; otherwise round the left, each apart. */
+const downEdge: Edge = (from, to, box, stops) => {
+  if (isNext(from, to, stops)) return `M${from.x + box.width / 2} ${from.y + box.height}V${to.y}`;
   const [y1, y2] = [from.y + box.height / 2 + 8, to.y + box.height / 2 - 8];
-  const out = Math.max(6, from.x - 10 - 7 * rows);
-  return `M${from.x} ${y1}H${out + 8}Q${out} ${y1} ${out} ${y1 + 8}V${y2 - 8}Q${out} ${y2} ${out + 8} ${y2}H${to.x}`;
+  if (to === stops.at(-1)) return around({ x: from.x + box.width, y1, y2 }, 20);
+  return around({ x: from.x, y1, y2 }, -DOWN.lane * (1 + laneOf(from, to, stops)));
 };
+
+/** Below it, and another rank. */
+function isNext(from: Placed, to: Placed, stops: readonly Placed[]): boolean {
+  return stops.indexOf(to) === stops.indexOf(from) + 1 && to.rank !== from.rank;
+}
+
+/** Number of the line among those that run down the left. */
+function laneOf(from: Placed, to: Placed, stops: readonly Placed[]): number {
+  const skipping = stops
+    .slice(0, -1)
+    .flatMap((end) =>
+      stops
+        .filter((start) => end.after.includes(start.id) && !isNext(start, end, stops))
+        .map((start) => [start, end]),
+    );
+  return skipping.findIndex(([start, end]) => start === from && end === to);
+}
+
+/** Out to the side and back again. */
+function around({ x, y1, y2 }: { x: number; y1: number; y2: number }, reach: number): string {
+  const [out, bend] = [x + reach, x + reach - Math.sign(reach) * 8];
+  return `M${x} ${y1}H${bend}Q${out} ${y1} ${out} ${y1 + 8}V${y2 - 8}Q${out} ${y2} ${bend} ${y2}H${x}`;
+}
