@@ -32,14 +32,19 @@ export function forestChart({ rows, form, neutral, axisForm }: ForestChart): str
     const x = rounded(scale.place(tick));
     const className = tick === neutral ? 'neutral' : 'grid';
     const anchor = x > plot.right - 14 ? 'end' : x < plot.left + 14 ? 'start' : 'middle';
-    return `<path class="${className}" d="M${x} ${plot.top}V${bottom}"/>${textAt(plain(scale.label(tick)), { x, y: bottom + 17, className: 'tick', anchor })}`;
+    return `<path class="${className}" d="${besideIntervals(x, rows.length)}"/>${textAt(plain(scale.label(tick)), { x, y: bottom + 17, className: 'tick', anchor })}`;
   });
   const neutralAt = rounded(scale.place(neutral));
   return svg(width, bottom + 24, [
     ...ticks,
-    `<path class="neutral" d="M${neutralAt} ${plot.top}V${bottom}"/>`,
+    `<path class="neutral" d="${besideIntervals(neutralAt, rows.length)}"/>`,
     ...rows.map((row, i) => drawRow(row, plot.top + i * rowHeight, form, scale.place)),
   ]);
+}
+
+/** A vertical line that leaves out the rows' words. */
+function besideIntervals(x: number, rows: number): string {
+  return Array.from({ length: rows }, (_, i) => `M${x} ${plot.top + i * rowHeight + 17}v16`).join('');
 }
 
 function drawRow(row: ForestRow, top: number, form: Form, place: (value: number) => number): string {

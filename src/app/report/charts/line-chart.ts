@@ -73,16 +73,24 @@ function path(points: readonly Point[], x: Scale, y: Scale): string {
   return `M${points.map(([a, b]) => `${rounded(x.place(a))} ${rounded(y.place(b))}`).join('L')}`;
 }
 
-/** Averages over a window of a twentieth of the points; few points are their own trend. */
+/** A line fitted to a twentieth of the points around each, read at it; few points are their own trend. */
 export function trend(points: readonly Point[]): readonly Point[] {
   const reach = Math.floor(points.length / 40);
   if (reach < 1) return points;
   return points.map(([x], i) => {
-    // The same reach to both sides keeps the ends unbiased.
-    const near = Math.min(reach, i, points.length - 1 - i);
-    const window = points.slice(i - near, i + near + 1);
-    return [x, window.reduce((sum, [, y]) => sum + y, 0) / window.length] as const;
+    // Inside this is the mean; at the ends, where one side is missing, it goes on as the points do.
+    const window = points.slice(Math.max(0, i - reach), i + reach + 1);
+    return [x, fittedAt(x, window)] as const;
   });
+}
+
+/** Least squares. */
+function fittedAt(x: number, points: readonly Point[]): number {
+  const mean = (axis: 0 | 1) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  const [middle, level] = [mean(0), mean(1)];
+  const spread = points.reduce((sum, [at]) => sum + (at - middle) ** 2, 0);
+  const rise = points.reduce((sum, [at, y]) => sum + (at - middle) * (y - level), 0);
+  return spread > 0 ? level + (rise / spread) * (x - middle) : level;
 }
 
 /** Means of neighbours, so that no more than `most` points are left. */
