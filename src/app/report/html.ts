@@ -56,8 +56,13 @@ function hashOf(text: string): string {
 
 function both(text: Bilingual): string {
   return eachLanguage(text, (content, attribute) =>
-    attribute ? `<span${attribute}>${content}</span>` : content,
+    attribute ? `<span${attribute}>${unbroken(content)}</span>` : unbroken(content),
   );
+}
+
+/** Intervals and equations stay on one line. */
+function unbroken(content: string): string {
+  return content.replace(/(\[[^[\], ]+,) (?=[^[\], ]+\])/g, '$1\u00a0').replaceAll(' = ', '\u00a0=\u00a0');
 }
 
 function bar({ sections }: ReportDocument): string {

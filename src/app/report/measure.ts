@@ -6,6 +6,7 @@ import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
 import type { Interval } from '../../align/scoring/intervals.ts';
 import { correlation } from './correlation.ts';
 import { readCurves, readEvents, type StageEvents } from './curves.ts';
+import { methodCosts } from './method-costs.ts';
 import { overoptimisationOf } from './overoptimisation.ts';
 import { type Road, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-road.ts';
 import {
@@ -110,7 +111,7 @@ async function rewardModelReport(
   if (!stage) return undefined;
   const written =
     (await readJsonIfThere(stage, 'quality.json')) ?? (stage.result.quality as Figures | undefined) ?? {};
-  const scored = answers.filter(({ proxy }) => proxy !== undefined);
+  const scored = answers.filter(({ proxy, right }) => proxy !== undefined && right === undefined);
   const against = (figure: 'tokens' | 'readability') =>
     correlation(
       scored.flatMap(({ proxy, [figure]: value }) => (value === undefined ? [] : [[proxy!, value] as const])),
@@ -151,6 +152,7 @@ function costsOf(road: Road, events: StageEvents): Report['costs'] {
     seconds: stages.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0),
     peak_memory_bytes: peaks.length > 0 ? Math.max(...peaks) : undefined,
     stages,
+    methods: methodCosts(stages),
   };
 }
 

@@ -10,6 +10,9 @@ import type { Interval } from '../../align/scoring/intervals.ts';
 export const methodNames = ['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
 export type MethodName = (typeof methodNames)[number];
 
+/** The ways of learning from preferences, which are meant to have equal budgets. */
+export const comparedNames = ['reject', 'dpo', 'ppo'] as const;
+
 /** The three PPO runs: with its leash, without one, and with one too short to move. */
 export const ppoNames = ['ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
 export type PpoName = (typeof ppoNames)[number];
@@ -96,6 +99,15 @@ export interface StageCost {
   tokens_per_second?: number;
 }
 
+/** What a method's own stage used, and that against the mean of the compared methods: 1.2 is a fifth more. */
+export interface MethodCost {
+  seconds: number;
+  peak_memory_bytes?: number;
+  /** Generated and trained. */
+  tokens: number;
+  share_of_mean: { seconds?: number; tokens?: number };
+}
+
 export interface Report {
   recipe: string;
   seed: number;
@@ -112,7 +124,12 @@ export interface Report {
   /** Readable answers that fail, with what SFT answered. */
   hacked: Sample[];
   /** The only key that may differ between two runs of one seed. */
-  costs: { seconds: number; peak_memory_bytes?: number; stages: StageCost[] };
+  costs: {
+    seconds: number;
+    peak_memory_bytes?: number;
+    stages: StageCost[];
+    methods: Partial<Record<MethodName, MethodCost>>;
+  };
 }
 
 /** `ppo-no-kl`, as stages are called, to `ppo_no_kl`, as report.json calls it. */

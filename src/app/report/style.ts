@@ -5,16 +5,16 @@ import { languages } from './bilingual.ts';
 import type { Hue } from './document.ts';
 
 const hues: Readonly<Record<Hue, { light: string; dark: string }>> = {
-  base: { light: '#78828e', dark: '#8f9aa7' },
+  base: { light: '#646d79', dark: '#8f9aa7' },
   sft: { light: '#37414d', dark: '#cbd3dc' },
-  reject: { light: '#0c8064', dark: '#45c39b' },
+  reject: { light: '#0a755b', dark: '#45c39b' },
   dpo: { light: '#8454c2', dark: '#b697ec' },
   ppo: { light: '#1c6ccc', dark: '#6cabf8' },
-  ppo_no_kl: { light: '#cb4810', dark: '#f78f5d' },
-  ppo_frozen: { light: '#9a6f00', dark: '#dcb244' },
-  quiet: { light: '#78828e', dark: '#8f9aa7' },
-  good: { light: '#0c8064', dark: '#45c39b' },
-  bad: { light: '#cb4810', dark: '#f78f5d' },
+  ppo_no_kl: { light: '#bb410c', dark: '#f78f5d' },
+  ppo_frozen: { light: '#866000', dark: '#dcb244' },
+  quiet: { light: '#646d79', dark: '#8f9aa7' },
+  good: { light: '#0a755b', dark: '#45c39b' },
+  bad: { light: '#bb410c', dark: '#f78f5d' },
 };
 
 const huesBy = (mode: 'light' | 'dark') =>
@@ -29,8 +29,8 @@ const switching = languages
   .join('');
 
 const page = `
-:root{--page:#faf9f6;--card:#fff;--ink:#1c2126;--quiet:#5d6671;--line:#e5e2db;--soft:#f2f0ea;--accent:#1c6ccc;
---good:#0c8064;--bad:#cb4810;--sans:system-ui,-apple-system,"Segoe UI","Apple SD Gothic Neo","Noto Sans KR","Malgun Gothic","NanumBarunGothic",sans-serif;
+:root{--page:#faf9f6;--card:#fff;--ink:#1c2126;--quiet:#5d6671;--line:#e5e2db;--soft:#f2f0ea;--shadow:#1c212633;--accent:#1c6ccc;
+--good:#0a755b;--bad:#bb410c;--sans:system-ui,-apple-system,"Segoe UI","Apple SD Gothic Neo","Noto Sans KR","Malgun Gothic","NanumBarunGothic",sans-serif;
 --mono:ui-monospace,"SF Mono","Cascadia Code",Menlo,Consolas,"D2Coding","NanumGothicCoding","Noto Sans Mono CJK KR",monospace}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;scroll-padding-top:64px;-webkit-text-size-adjust:100%}
@@ -71,12 +71,13 @@ const blocks = `
 .verdicts{margin:0 0 14px;padding:0;list-style:none;max-width:86ch}
 .verdicts li{padding:5px 0 5px 20px;position:relative;font-variant-numeric:tabular-nums}
 .verdicts li::before{content:"";position:absolute;left:2px;top:15px;width:8px;height:2px;background:var(--quiet)}
-.scroll{overflow-x:auto;margin:0 0 14px;border:1px solid var(--line);border-radius:10px;background:var(--card)}
+.scroll{overflow-x:auto;margin:0 0 14px;border:1px solid var(--line);border-radius:10px;
+background:linear-gradient(to left,var(--card) 40%,transparent) right/44px 100% no-repeat local,linear-gradient(to left,var(--shadow),transparent) right/22px 100% no-repeat scroll,var(--card)}
 table{border-collapse:separate;border-spacing:0;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:9px 10px;text-align:left;vertical-align:top;border-top:1px solid var(--line);line-height:1.4}
 thead th{border-top:0;font-weight:500;font-size:12.5px;color:var(--quiet);vertical-align:bottom}
 th:first-child{padding-left:16px}tbody th{font-weight:550;white-space:nowrap;position:sticky;left:0;background:var(--card)}
-th.number,td.number{text-align:right}td.number{white-space:nowrap}td.prose{min-width:15em}
+th.number,td.number{text-align:right}td.number{white-space:nowrap}td.prose{min-width:11em}
 .scroll.few{max-width:640px}
 .bounds{display:block;font-size:12px;color:var(--quiet)}
 .swatch{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:7px;background:var(--hue);vertical-align:baseline}
@@ -85,6 +86,7 @@ th.number,td.number{text-align:right}td.number{white-space:nowrap}td.prose{min-w
 .charts{display:grid;gap:16px;margin:16px 0}
 .charts.of-3{grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
 .charts.of-2{grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));max-width:960px}
+.charts.of-1{max-width:500px}
 .chart-card{margin:0;padding:14px;background:var(--card);border:1px solid var(--line);border-radius:10px;min-width:0}
 .chart-card figcaption{font-size:14px;margin-bottom:8px;line-height:1.35;position:relative}
 .picture{margin:22px 0 6px;position:relative}
@@ -110,6 +112,7 @@ svg .letter{font-weight:700;font-size:11px;fill:var(--card)}
 .whisker{fill:none;stroke:var(--hue);stroke-width:2}.thin{stroke-width:1.25;stroke-opacity:.7}
 .reach,.hint{fill:transparent}.hint:hover{fill:var(--hue);fill-opacity:.35}
 .stop{fill:var(--card);stroke:var(--line)}.edge{fill:var(--hue)}
+.leader{fill:none;stroke:var(--hue);stroke-width:1;stroke-opacity:.75}
 .flow{fill:none;stroke:var(--hue);stroke-opacity:.6;stroke-width:1.75}
 `;
 
@@ -151,7 +154,7 @@ pre code{font:inherit}
 
 const dark = `
 @media(prefers-color-scheme:dark){
-:root{--page:#13161a;--card:#1a1e23;--ink:#e8ebee;--quiet:#9aa4b0;--line:#2d333a;--soft:#22272d;--accent:#6cabf8;--good:#45c39b;--bad:#f78f5d;--purple:#b697ec}
+:root{--page:#13161a;--card:#1a1e23;--ink:#e8ebee;--quiet:#9aa4b0;--line:#2d333a;--soft:#22272d;--shadow:#000c;--accent:#6cabf8;--good:#45c39b;--bad:#f78f5d;--purple:#b697ec}
 ${huesBy('dark')}}
 `;
 

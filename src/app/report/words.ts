@@ -103,7 +103,7 @@ export const words = {
   'road.short': { en: 'Road', ko: '과정' },
   'road.lead': {
     en: 'Every stop is one command, and hands its result to the next. DPO goes straight from preferences to a policy; rejection sampling and PPO ask the reward model first.',
-    ko: '정거장마다 명령 하나이고, 결과를 다음으로 넘깁니다. DPO는 선호 데이터에서 바로 정책으로 가고, 거절 샘플링과 PPO는 먼저 보상 모델에 묻습니다.',
+    ko: '정거장 하나가 명령 하나이고, 그 결과를 다음 정거장에 넘깁니다. DPO는 선호 데이터에서 바로 정책으로 가고, 거절 샘플링과 PPO는 먼저 보상 모델에 묻습니다.',
   },
   'road.base': { en: 'continues text', ko: '글을 이어 쓴다' },
   'road.sft': { en: 'learns to answer', ko: '답하는 법을 배운다' },
@@ -138,7 +138,7 @@ export const words = {
   'rows.episode': { en: 'PPO: one episode', ko: 'PPO: 에피소드 하나' },
   'rows.episode.note': {
     en: 'The text so far is the state, each answer token an action, the whole answer an episode. The reward {reward} comes once, at the last token; until then only the KL to SFT is charged, {kl} nats over the answer.',
-    ko: '지금까지의 글이 상태, 답의 토큰 하나하나가 행동, 답 전체가 에피소드입니다. 보상({reward})은 마지막 토큰에서 한 번만 주어지고, 그 전까지는 SFT와의 KL만 치릅니다 (답 전체 {kl}내트).',
+    ko: '지금까지의 글이 상태, 답의 토큰 하나하나가 행동, 답 전체가 에피소드입니다. 보상({reward})은 마지막 토큰에서 한 번만 주어지고, 그 전까지는 SFT와의 KL만큼 벌점을 뭅니다 (답 전체 {kl}내트).',
   },
   'rows.episode.shades': {
     en: 'The darker an action, the further its log-probability lies from SFT’s.',
@@ -201,6 +201,7 @@ export const words = {
 
   'plane.title': { en: 'Reward against the distance travelled', ko: '멀어진 거리와 보상' },
   'plane.short': { en: 'Distance', ko: '거리' },
+  'over.title': { en: 'Over-optimisation', ko: '과최적화' },
   'plane.lead': {
     en: 'PPO looks for reward near the SFT model. Without a leash (A) it runs far; on too short a leash (B) it stays where it began; with a fitting one (C) it finds reward nearby.',
     ko: 'PPO는 SFT 모델 가까이에서 보상을 찾습니다. 목줄이 없으면(A) 멀리 달아나고, 너무 짧으면(B) 제자리에 머물며, 알맞으면(C) 가까운 곳에서 보상을 찾습니다.',
@@ -212,7 +213,7 @@ export const words = {
   'over.proxy': { en: 'What is optimised: proxy', ko: '최적화하는 값: 대리 보상' },
   'over.gold': { en: 'What is meant: gold', ko: '바라는 값: 정답 보상' },
   'over.pass_rate': { en: 'What is meant: pass rate', ko: '바라는 값: 통과율' },
-  'over.x': { en: '√KL from SFT, along training', ko: '학습 중 SFT와의 √KL' },
+  'over.x': { en: '√KL from SFT along training, √nats', ko: '학습 중 SFT와의 √KL, √내트' },
   'over.lead': {
     en: 'Along training the proxy keeps rising with √KL. Where gold bends down, the reward model is being over-optimised. Dashed: R = d(α − β ln d) of Gao et al. 2022.',
     ko: '학습하는 동안 대리 보상은 √KL과 함께 계속 오릅니다. 정답 보상이 꺾이는 곳부터가 보상 모델 과최적화입니다. 점선: Gao 외 2022의 R = d(α − β ln d).',
@@ -250,9 +251,22 @@ export const words = {
     en: '{method}: {count} alarms; the first {shown} are shown.',
     ko: '{method}: 경보 {count}회, 처음 {shown}회만 보입니다.',
   },
-  'hacking.run': { en: 'run', ko: '런' },
+  'hacking.run': { en: 'run', ko: '실행' },
   'hacking.signals': { en: 'signals (value against bound)', ko: '신호 (값과 한계)' },
-  'hacking.message': { en: 'message', ko: '메시지' },
+  'hacking.persistent': {
+    en: 'An alarm needs several signals that stay outside what is usual for SFT.',
+    ko: '여러 신호가 SFT의 평소 범위를 계속 벗어나야 경보가 울립니다.',
+  },
+  'signal.length': { en: 'length', ko: '길이' },
+  'signal.eos_rate': { en: 'answers that end', ko: '끝맺은 답' },
+  'signal.repetition': { en: 'repetition', ko: '되풀이' },
+  'signal.distinct_2': { en: 'variety (distinct 2-grams)', ko: '다양성 (서로 다른 2-그램)' },
+  'signal.policy/entropy': { en: 'entropy', ko: '엔트로피' },
+  'signal.novelty': { en: 'novelty', ko: '낯섦' },
+  'signal.objective/scores': { en: 'proxy reward', ko: '대리 보상' },
+  'signal.objective/kl': { en: 'KL from SFT', ko: 'SFT와의 KL' },
+  'signal.objective/kl_acceleration': { en: 'acceleration of KL', ko: 'KL의 가속' },
+  'signal.ensemble/spread': { en: 'disagreement of the reward heads', ko: '보상 헤드의 불일치' },
   'hacking.falling': { en: 'Proxy and pass rate along training', ko: '학습 중의 대리 보상과 통과율' },
   'hacking.samples': {
     en: 'Answers that please the reward model and fail the tests',
@@ -349,11 +363,52 @@ export const words = {
     en: 'In all {time} of stages, at most {memory} of memory. Only this section may differ between two runs of one seed.',
     ko: '모든 단계를 합쳐 {time}, 메모리는 최대 {memory}. 시드가 같은 두 실행 사이에서는 이 항목만 달라질 수 있습니다.',
   },
+  'costs.budgets': { en: 'Did the methods have the same budget?', ko: '방법마다 예산이 같았나?' },
+  'costs.budgets.lead': {
+    en: 'Each method’s own stage against the mean of these methods; tokens are those generated and those trained.',
+    ko: '방법마다 자기 단계에 쓴 양을 이 방법들의 평균과 견준 것입니다. 토큰은 생성한 것과 학습한 것을 더했습니다.',
+  },
+  'costs.within': {
+    en: 'All are within 20% of the mean, in tokens and in time.',
+    ko: '토큰도 시간도 모두 평균의 ±20% 안입니다.',
+  },
+  'costs.beyond': {
+    en: 'More than 20% from the mean in tokens or time: {methods}.',
+    ko: '토큰이나 시간이 평균에서 20% 넘게 벗어난 방법: {methods}.',
+  },
+  'costs.tokens': { en: 'tokens', ko: '토큰' },
+  'costs.ofMean': { en: 'of the mean', ko: '평균 대비' },
+  'costs.stages': { en: 'Stage by stage', ko: '단계별' },
   'costs.stage': { en: 'stage', ko: '단계' },
   'costs.time': { en: 'time', ko: '시간' },
   'costs.memory': { en: 'peak memory', ko: '최대 메모리' },
   'costs.rate': { en: 'tokens/s', ko: '토큰/초' },
   'costs.total': { en: 'together', ko: '합계' },
+
+  'seeds.pageTitle': { en: 'Report of {recipe} over {n} seeds', ko: '{recipe} 보고서, 시드 {n}개' },
+  'seeds.seeds': { en: 'seeds', ko: '시드' },
+  'seeds.seed': { en: 'seed {seed}', ko: '시드 {seed}' },
+  'seeds.mean': { en: 'mean over seeds', ko: '시드 평균' },
+  'seeds.failed': {
+    en: 'Seed {seed} has no figures: {failure}.',
+    ko: '시드 {seed}: 수치가 없습니다 ({failure}).',
+  },
+  'seeds.changes': { en: 'Changes against SFT, seed by seed', ko: '시드별 SFT 대비 변화' },
+  'seeds.changes.short': { en: 'Changes', ko: '변화' },
+  'seeds.changes.lead': {
+    en: 'Each seed trained every model anew. The brackets are 95% intervals of the mean over seeds (Student’s t): they say what other seeds would give, as the intervals of one road cannot.',
+    ko: '시드마다 모든 모델을 새로 학습했습니다. 대괄호는 시드 평균의 95% 구간(스튜던트 t)으로, 한 번의 실행으로는 알 수 없는, 다른 시드가 낼 결과를 말해 줍니다.',
+  },
+  'seeds.figures': { en: 'The figures over seeds', ko: '시드 전체의 수치' },
+  'seeds.figures.short': { en: 'Figures', ko: '수치' },
+  'seeds.figures.lead': {
+    en: 'Mean ± standard deviation over seeds; the least and the greatest value in brackets.',
+    ko: '시드 평균 ± 표준 편차이며, 대괄호는 가장 작은 값과 가장 큰 값입니다.',
+  },
+  'seeds.footer': {
+    en: 'Made by heed report from the roads of all seeds; each has a report of its own, and report.json holds the same figures, unrounded.',
+    ko: 'heed report가 모든 시드의 과정으로 만들었습니다. 시드마다 자기 보고서가 있고, 반올림하지 않은 같은 수치가 report.json에 있습니다.',
+  },
 } as const satisfies Record<string, { en: string; ko: string }>;
 
 export type WordKey = keyof typeof words;

@@ -1,9 +1,9 @@
 // 10. What each stage cost: the only part of a report that may differ between two runs of one seed.
 
-import { type Bilingual, count, duration, memory, plain, say } from '../bilingual.ts';
-import type { Cell, Section } from '../document.ts';
-import type { Report, StageCost } from '../report-json.ts';
-import { nothing } from './methods-of.ts';
+import { type Bilingual, count, duration, joined, memory, plain, say, wholePercent } from '../bilingual.ts';
+import type { Block, Cell, Section } from '../document.ts';
+import { comparedNames, type Report, type StageCost } from '../report-json.ts';
+import { methodName, nothing } from './methods-of.ts';
 
 export function costsSection({ costs }: Report): Section | undefined {
   if (costs.stages.length === 0) return undefined;
@@ -27,9 +27,51 @@ export function costsSection({ costs }: Report): Section | undefined {
           memory: costs.peak_memory_bytes === undefined ? '–' : memory(costs.peak_memory_bytes),
         }),
       },
+      ...budgetBlocks(costs),
+      { kind: 'heading', text: say('costs.stages') },
       { kind: 'table', columns, rows: [...costs.stages.map(stageRow), totalRow(costs)] },
     ],
   };
+}
+
+/** What budgets may differ by and still be called equal. */
+const tolerance = 0.2;
+
+function budgetBlocks({ methods }: Report['costs']): Block[] {
+  const names = comparedNames.filter((name) => methods[name]);
+  if (names.length < 2) return [];
+  const number = (label: Bilingual) => ({ label, isNumber: true });
+  const rows = names.map((name): Cell[] => {
+    const { tokens, seconds, peak_memory_bytes, share_of_mean: share } = methods[name]!;
+    return [
+      { text: methodName(name), hue: name },
+      cell(tokens, count),
+      cell(share.tokens, wholePercent),
+      cell(seconds, duration),
+      cell(share.seconds, wholePercent),
+      cell(peak_memory_bytes, memory),
+    ];
+  });
+  const columns = [
+    { label: say('metric.method'), isNumber: false },
+    ...[say('costs.tokens'), say('costs.ofMean'), say('costs.time'), say('costs.ofMean')].map(number),
+    number(say('costs.memory')),
+  ];
+  return [
+    { kind: 'heading', text: say('costs.budgets') },
+    { kind: 'text', text: joined([say('costs.budgets.lead'), budgetVerdict(methods)]) },
+    { kind: 'table', columns, rows },
+  ];
+}
+
+function budgetVerdict(methods: Report['costs']['methods']): Bilingual {
+  const isBeyond = (share = 1) => Math.abs(share - 1) > tolerance;
+  const beyond = comparedNames.filter((name) => {
+    const share = methods[name]?.share_of_mean;
+    return isBeyond(share?.tokens) || isBeyond(share?.seconds);
+  });
+  if (beyond.length === 0) return say('costs.within');
+  return say('costs.beyond', { methods: joined(beyond.map(methodName), ', ') });
 }
 
 function stageRow(stage: StageCost): Cell[] {

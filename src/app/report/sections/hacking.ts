@@ -4,6 +4,8 @@ import {
   type Bilingual,
   type Form,
   fixed,
+  isWord,
+  joined,
   plain,
   points,
   say,
@@ -93,26 +95,34 @@ function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
     { label: say('hacking.run'), isNumber: false },
     { label: say('unit.step'), isNumber: true },
     { label: say('hacking.signals'), isNumber: false },
-    { label: say('hacking.message'), isNumber: false },
   ];
   return [
-    ...(rows.length > 0 ? [{ kind: 'table' as const, columns, rows }] : []),
+    ...(rows.length > 0
+      ? [
+          { kind: 'text' as const, text: say('hacking.persistent') },
+          { kind: 'table' as const, columns, rows },
+        ]
+      : []),
     ...(sentences.length > 0 ? [{ kind: 'list' as const, items: sentences }] : []),
   ];
 }
 
-function alarmRow(name: PpoName, { step, signals, message }: Alarm): Cell[] {
+function alarmRow(name: PpoName, { step, signals }: Alarm): Cell[] {
   return [
     { text: methodName(name), hue: name },
     { text: plain(String(step)) },
-    { text: plain(signals.map(signalText).join(', ')) },
-    { text: plain(message) },
+    { text: joined(signals.map(signalText), ', ') },
   ];
 }
 
 /** The bound that was passed, where it can be told. */
-function signalText({ name, value, low, high }: Alarm['signals'][number]): string {
-  if (high !== undefined && value > high) return `${name} ${significant(value)} > ${significant(high)}`;
-  if (low !== undefined && value < low) return `${name} ${significant(value)} < ${significant(low)}`;
-  return `${name} ${significant(value)}`;
+function signalText({ name, value, low, high }: Alarm['signals'][number]): Bilingual {
+  const key = `signal.${name}`;
+  const beyond =
+    high !== undefined && value > high
+      ? ` > ${significant(high)}`
+      : low !== undefined && value < low
+        ? ` < ${significant(low)}`
+        : '';
+  return joined([isWord(key) ? say(key) : plain(name), plain(`${significant(value)}${beyond}`)]);
 }
