@@ -1,7 +1,7 @@
 // What heed run and heed quickstart share: a recipe's file, seeds and stages on the terminal, and its report.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { nearestWord, UserError } from '../../engine/errors.ts';
@@ -51,7 +51,7 @@ interface Outcome extends Omit<RoadResult, 'isComplete'> {
 /** Folder of the recipes that come with heed. */
 const shippedRecipes = fileURLToPath(new URL('../../../recipes', import.meta.url));
 
-/** Runs a recipe for each seed, and writes its report. @returns the road, or with several seeds `{ seeds: [road, …] }` */
+/** Runs a recipe for each seed, and writes its report. @returns the road, or with several seeds `{ seeds: [road, …], report }` */
 export async function runRecipe(
   request: RecipeRequest,
   commands: readonly Command[],
@@ -59,13 +59,46 @@ export async function runRecipe(
   signal: AbortSignal,
 ): Promise<object> {
   const { plans, recipe } = await planRecipe(request, commands);
+  const run = (plan: Plan) => runPlan(plan, recipe, request, commands, terminal, signal);
+  if (plans.length === 1) return run(plans[0]);
   const outcomes: Outcome[] = [];
+  const failures: UserError[] = [];
   for (const plan of plans) {
     if (signal.aborted) break;
-    if (plans.length > 1) terminal.line(terminal.coloured(`seed ${plan.seed}`, 'bold'));
-    outcomes.push(await runPlan(plan, recipe, request, commands, terminal, signal));
+    terminal.line(terminal.coloured(`seed ${plan.seed}`, 'bold'));
+    try {
+      outcomes.push(await run(plan));
+    } catch (error) {
+      // The other seeds still say something; what stopped this one is told at the end.
+      if (!(error instanceof UserError)) throw error;
+      failures.push(ofSeed(plan.seed, error));
+      terminal.note(failures.at(-1)!.message);
+    }
   }
-  return plans.length === 1 ? outcomes[0] : { recipe: recipe.name, seeds: outcomes };
+  const report = await reportOnSeeds(plans, outcomes, failures.length, terminal);
+  if (failures.length > 0) throw failures[0];
+  return { recipe: recipe.name, seeds: outcomes, ...(report && { report }) };
+}
+
+function ofSeed(seed: number, error: UserError): UserError {
+  const { where, ...rest } = error.mistake;
+  return new UserError({ ...rest, where: `seed ${seed}: ${where}` }, { cause: error });
+}
+
+/** Once every seed has its report or has failed. @returns where it is */
+async function reportOnSeeds(
+  plans: readonly Plan[],
+  outcomes: readonly Outcome[],
+  failed: number,
+  terminal: Terminal,
+): Promise<object | undefined> {
+  const reported = outcomes.filter(({ report }) => report).length;
+  if (reported === 0 || reported + failed < plans.length) return undefined;
+  const { writeSeedReport } = await import('../report/seed-report.ts');
+  const seeds = plans.map(({ seed }) => seed);
+  const report = await writeSeedReport(dirname(plans[0].out), seeds);
+  terminal.line(`report over ${seeds.length} seeds: ${shown(report.html)}`);
+  return report;
 }
 
 /** What --dry-run shows: every stage, what would happen to it and what it would take. */

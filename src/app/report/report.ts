@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { diskFiles } from '../../language/checkpoint/files.ts';
 import { composeDocument } from './compose.ts';
+import type { ReportDocument } from './document.ts';
 import { readExhibits } from './exhibits.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
@@ -27,15 +28,24 @@ export async function writeReport(roadFolder: string): Promise<WrittenReport> {
   const road = await readRoad(roadFolder);
   const report = await measureRoad(road);
   const document = composeDocument(report, await readExhibits(road));
+  return writeDocument(roadFolder, report, document);
+}
+
+/** The figures as JSON, and the page and both texts of the document. */
+export async function writeDocument(
+  folder: string,
+  figures: object,
+  document: ReportDocument,
+): Promise<WrittenReport> {
   const paths = {
-    reportJson: join(roadFolder, 'report.json'),
-    html: join(roadFolder, 'report.html'),
-    markdown: join(roadFolder, 'report.md'),
+    reportJson: join(folder, 'report.json'),
+    html: join(folder, 'report.html'),
+    markdown: join(folder, 'report.md'),
   };
   await writeWhole(paths.markdown, renderMarkdown(document, 'en'));
-  await writeWhole(join(roadFolder, 'report.ko.md'), renderMarkdown(document, 'ko'));
+  await writeWhole(join(folder, 'report.ko.md'), renderMarkdown(document, 'ko'));
   await writeWhole(paths.html, renderHtml(document));
-  await writeWhole(paths.reportJson, `${JSON.stringify(report, null, 2)}\n`);
+  await writeWhole(paths.reportJson, `${JSON.stringify(figures, null, 2)}\n`);
   return paths;
 }
 

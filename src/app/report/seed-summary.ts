@@ -1,0 +1,98 @@
+// How far the figures of a recipe move from seed to seed. Nothing is rounded and nothing is drawn here.
+
+import { type Interval, meanInterval } from '../../align/scoring/intervals.ts';
+import { type MethodName, type MethodReport, methodNames, type Report } from './report-json.ts';
+
+/** Of a road, as far as it came. */
+export interface SeedRoad {
+  seed: number;
+  /** Relative to the recipe's folder. */
+  folder: string;
+  /** Absent when the road did not come to its end. */
+  report?: Report;
+  /** What it ended with instead, such as `stage ppo: failed`. */
+  failure?: string;
+}
+
+export const seedMetrics = [
+  ...['pass_rate', 'gold', 'readability', 'proxy', 'kl', 'length', 'eos_rate', 'continues'],
+] as const satisfies readonly (keyof MethodReport)[] as readonly SeedMetric[];
+export type SeedMetric = Exclude<keyof MethodReport, 'change' | 'budget'>;
+
+/** Over the seeds that have the figure. */
+export interface Spread {
+  mean: number;
+  /** With n − 1; absent for a single seed. */
+  sd?: number;
+  min: number;
+  max: number;
+  n: number;
+}
+
+/** The mean over seeds of a paired change against SFT, with Student's t interval over the seeds. */
+export interface SeedChange extends Interval {
+  by_seed: Record<string, number>;
+}
+
+export const changedMetrics = ['pass_rate', 'gold'] as const;
+export type ChangedMetric = (typeof changedMetrics)[number];
+
+/** What report.json of several seeds holds: two runs of the same seeds give the same file. */
+export interface SeedSummary {
+  recipe: string;
+  seeds: { seed: number; folder: string; status: 'done' | 'failed'; failure?: string }[];
+  methods: Partial<Record<MethodName, Partial<Record<SeedMetric, Spread>>>>;
+  changes: Partial<Record<MethodName, Partial<Record<ChangedMetric, SeedChange>>>>;
+}
+
+export function summariseSeeds(recipe: string, roads: readonly SeedRoad[]): SeedSummary {
+  const reports = roads.flatMap(({ seed, report }) => (report ? [{ seed, report }] : []));
+  return {
+    recipe,
+    seeds: roads.map(({ seed, folder, report, failure }) => ({
+      ...{ seed, folder, status: report ? 'done' : 'failed' },
+      ...(report ? {} : { failure }),
+    })),
+    methods: byMethod((name) => spreadsOf(reports.flatMap(({ report }) => report.methods[name] ?? []))),
+    changes: byMethod((name) => changesOver(reports, name)),
+  };
+}
+
+/** Without the methods of which nothing is known. */
+function byMethod<T extends object>(of: (name: MethodName) => T): Partial<Record<MethodName, T>> {
+  const all = methodNames.map((name) => [name, of(name)] as const);
+  return Object.fromEntries(all.filter(([, known]) => Object.keys(known).length > 0)) as Partial<
+    Record<MethodName, T>
+  >;
+}
+
+function spreadsOf(methods: readonly MethodReport[]): Partial<Record<SeedMetric, Spread>> {
+  const spreads = seedMetrics.flatMap((metric) => {
+    const values = methods.flatMap((method) => method[metric]?.value ?? []);
+    return values.length > 0 ? [[metric, spreadOf(values)]] : [];
+  });
+  return Object.fromEntries(spreads);
+}
+
+function spreadOf(values: readonly number[]): Spread {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const sd = n > 1 ? { sd: Math.sqrt(squares / (n - 1)) } : {};
+  return { mean, ...sd, min: Math.min(...values), max: Math.max(...values), n };
+}
+
+function changesOver(
+  reports: readonly { seed: number; report: Report }[],
+  name: MethodName,
+): Partial<Record<ChangedMetric, SeedChange>> {
+  const changes = changedMetrics.flatMap((metric) => {
+    const known = reports.flatMap(({ seed, report }) => {
+      const value = report.methods[name]?.change?.[metric]?.value;
+      return value === undefined ? [] : [[seed, value] as const];
+    });
+    const interval = meanInterval(known.map(([, value]) => value));
+    return interval ? [[metric, { ...interval, by_seed: Object.fromEntries(known) }]] : [];
+  });
+  return Object.fromEntries(changes);
+}
