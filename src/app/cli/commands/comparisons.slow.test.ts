@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePreferences } from '../../../align/run/testing/tiny-comparisons.ts';
 import { saveTinyModel, timelessLog, tinyConfig, trainedBytes } from '../../../align/run/testing/tiny-run.ts';
 import { runHeed } from '../testing/run-heed.ts';
+import { killAtStep, startHeed } from '../testing/start-heed.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -36,25 +35,6 @@ const methods: Record<string, string[]> = {
   ],
 };
 
-/** The program in a process group of its own, as a shell starts it. */
-function start(words: readonly string[]): ChildProcess & { closed: Promise<unknown> } {
-  const child = spawn(process.execPath, [resolve('bin/heed.js'), ...words], {
-    ...{ cwd: folder, detached: true, stdio: 'ignore' },
-  });
-  return Object.assign(child, { closed: once(child, 'close') });
-}
-
-/** Resolves as soon as the log tells of a step, or the process has ended. */
-async function reaches(out: string, step: number, child: { closed: Promise<unknown> }): Promise<void> {
-  const log = join(folder, out, 'events.jsonl');
-  let isOver = false;
-  void child.closed.then(() => {
-    isOver = true;
-  });
-  const isReached = () => existsSync(log) && readFileSync(log, 'utf8').split('"type":"step"').length > step;
-  while (!isOver && !isReached()) await new Promise((next) => setTimeout(next, 1));
-}
-
 describe.each(Object.entries(methods))('heed %s', (name, words) => {
   it('killed with -9 ends as an uninterrupted run, and gives the same result', async () => {
     const whole = `${name}-whole`;
@@ -64,10 +44,7 @@ describe.each(Object.entries(methods))('heed %s', (name, words) => {
     const { steps } = expected;
     for (const step of [1, 2 + Math.floor(Math.random() * (steps - 3))]) {
       const killed = `${name}-killed-${step}`;
-      const child = start([...words, '--out', killed]);
-      await reaches(killed, step, child);
-      process.kill(-child.pid!, 'SIGKILL');
-      await child.closed;
+      await killAtStep(startHeed([...words, '--out', killed], folder), join(folder, killed), step);
       const { code, stdout, stderr } = await runHeed([...words, '--out', killed, '--resume'], folder);
       expect([code, stderr]).toEqual([0, expect.not.stringContaining('error:')]);
       expect(JSON.parse(stdout)).toEqual({ ...expected, model: `${killed}/model` });

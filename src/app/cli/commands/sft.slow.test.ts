@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   saveTinyModel,
@@ -11,6 +9,7 @@ import {
   writeDemonstrations,
 } from '../../../align/run/testing/tiny-run.ts';
 import { runHeed } from '../testing/run-heed.ts';
+import { killAtStep, reachesStep, startHeed } from '../testing/start-heed.ts';
 
 let folder: string;
 const steps = 10;
@@ -28,33 +27,7 @@ const words = (out: string, ...more: string[]) => [
 ];
 const heed = (out: string, ...more: string[]) => runHeed(words(out, ...more), folder);
 
-/** The program in a process group of its own, as a shell starts it. */
-function start(
-  out: string,
-  ...more: string[]
-): ChildProcess & { closed: Promise<number | null>; error: () => string } {
-  const child = spawn(process.execPath, [resolve('bin/heed.js'), ...words(out, ...more)], {
-    ...{ cwd: folder, detached: true, stdio: ['ignore', 'ignore', 'pipe'] as const },
-  });
-  let text = '';
-  child.stderr.on('data', (chunk) => {
-    text += chunk;
-  });
-  const closed = once(child, 'close').then(([code]) => code);
-  return Object.assign(child, { closed, error: () => text });
-}
-
-/** Resolves as soon as the log tells of a step, or the process has ended. */
-async function reaches(out: string, step: number, child: { closed: Promise<unknown> }): Promise<void> {
-  const log = join(folder, out, 'events.jsonl');
-  let isOver = false;
-  void child.closed.then(() => {
-    isOver = true;
-  });
-  const stepsTold = () => readFileSync(log, 'utf8').split('"type":"step"').length - 1;
-  const isReached = () => existsSync(log) && stepsTold() >= step;
-  while (!isOver && !isReached()) await new Promise((next) => setTimeout(next, 1));
-}
+const start = (out: string, ...more: string[]) => startHeed(words(out, ...more), folder);
 
 function expectSameRun(found: string, expected: string): void {
   expect(trainedBytes(join(folder, found), steps)).toEqual(trainedBytes(join(folder, expected), steps));
@@ -96,9 +69,7 @@ describe('heed sft', () => {
         const save = ['--save-every', String(every)];
         const complete = heed(whole, ...save);
         const child = start(killed, ...save);
-        await reaches(killed, step, child);
-        process.kill(-child.pid!, 'SIGKILL');
-        await child.closed;
+        await killAtStep(child, join(folder, killed), step);
         const { code, stderr } = await heed(killed, ...save, '--resume');
         expect([code, stderr]).toEqual([0, expect.not.stringContaining('error')]);
         expect((await complete).code).toBe(0);
@@ -111,7 +82,7 @@ describe('heed sft', () => {
 
     it('by SIGINT saves, exits 130, and goes on from there', async () => {
       const child = start('interrupted', '--save-every', '3');
-      await reaches('interrupted', 4, child);
+      await reachesStep(child, join(folder, 'interrupted'), 4);
       // To the group, as Ctrl-C in a terminal.
       process.kill(-child.pid!, 'SIGINT');
       expect(await child.closed).toBe(130);
@@ -132,7 +103,7 @@ describe('heed sft', () => {
 
     it('is refused while another process writes to the folder', async () => {
       const child = start('shared', '--epochs', '1000', '--max-steps', '100000');
-      await reaches('shared', 2, child);
+      await reachesStep(child, join(folder, 'shared'), 2);
       const second = await heed('shared', '--epochs', '1000', '--resume');
       process.kill(-child.pid!, 'SIGKILL');
       expect([second.code, second.stderr]).toEqual([
