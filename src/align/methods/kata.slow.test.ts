@@ -1,102 +1,104 @@
-// Reward models and DPO on programs of kata, with the base model that ships: 50 updates on the judgements of simulated
-// annotators, who err as people do.
+// Every loss that learns from comparisons, on the world kata with the base model that ships: 50 updates on the judgements
+// of simulated people, who err as people do.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { renderAlpacaPrompt } from '../data/template.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import { trainingDefaults } from '../run/testing/tiny-run.ts';
-import {
-  annotate,
-  makeRequest,
-  readability,
-  type Split,
-  styles,
-  usualAnnotator,
-} from '../worlds/kata/index.ts';
+import { writePairs, writeRankings } from '../worlds/kata/testing/comparisons.ts';
 import { dpo } from './dpo.ts';
-import { reward } from './reward.ts';
+import { type DpoLossKind, dpoLossKinds } from './dpo-objective.ts';
+import { type RewardOptions, type RewardResult, reward } from './reward.ts';
+import { rewardLossKinds } from './reward-objective.ts';
 
 const base = 'models/kata-base';
+const [updates, batchSize] = [50, 4];
 let root: string;
-let training: string;
+let pairs: string;
+let rankings: string;
 let heldOut: string;
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'heed-kata-'));
-  training = writePairs('train', 400);
-  heldOut = writePairs('held-out', 120);
+  // One pass, so that every comparison is new when it is met.
+  pairs = writePairs(root, 'train', updates * batchSize);
+  rankings = writeRankings(root, updates * batchSize);
+  heldOut = writePairs(root, 'held-out', 120);
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** Two programs for one request, in different styles, and which of them somebody found the more readable. */
-function pairOf(index: number, split: Split): object | undefined {
-  const wording = split === 'train' ? 'seen' : 'held-out';
-  const inStyle = (n: number) =>
-    makeRequest(11, index, {
-      ...{ split, wording, kinds: { program: 1 }, koreanShare: 0 },
-      style: styles[n % styles.length],
-    });
-  const [first, second] = [inStyle(index), inStyle(index + 1 + (index % 5))];
-  const shown = { item: index, first: readability(first.answer), second: readability(second.answer) };
-  const { choice, strength } = annotate(usualAnnotator, { seed: 11, annotator: 0 }, shown);
-  if (choice === 'tie' || first.answer === second.answer) return undefined;
-  const [chosen, rejected] = choice === 'first' ? [first, second] : [second, first];
-  const prompt = renderAlpacaPrompt({ instruction: first.instruction });
-  return { prompt, chosen: chosen.answer, rejected: rejected.answer, strength };
-}
-
-function writePairs(split: Split, count: number): string {
-  const rows: object[] = [];
-  for (let index = 0; rows.length < count; index++) {
-    const row = pairOf(index, split);
-    if (row) rows.push(row);
-  }
-  const path = join(root, `${split}.jsonl`);
-  writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return path;
-}
-
-const events: StepEvent[] = [];
-const context = () => ({
-  emit(event: RunEvent) {
+let events: StepEvent[];
+function context() {
+  events = [];
+  const emit = (event: RunEvent) => {
     if (event.type === 'step') events.push(event);
-  },
-  signal: new AbortController().signal,
-});
+  };
+  return { emit, signal: new AbortController().signal };
+}
+
 const options = (out: string) => ({
-  ...{ ...trainingDefaults, threads: 2, batchSize: 8, microBatchTokens: 4096, truncation: 'drop' as const },
-  ...{ model: base, data: [training], out: join(root, out) },
+  ...{ ...trainingDefaults, threads: 2, batchSize, microBatchTokens: 4096, truncation: 'drop' as const },
+  ...{ model: base, out: join(root, out) },
 });
 
-/** Of the last ten of fifty updates. */
+function trainReward(loss: RewardOptions['loss'], data: string, evalData?: string[]): Promise<RewardResult> {
+  // The command's own default, for every loss: a head that starts at random has further to go than a policy.
+  const settings = { margin: 0, centering: 0, learningRate: 3e-4 };
+  return reward({ ...options(loss), ...settings, loss, data: [data], evalData }, context());
+}
+
+/** Of the last ten updates. */
 function lastAccuracy(): number {
-  expect(events).toHaveLength(50);
-  const last = events.splice(0).slice(-10);
-  return last.reduce((sum, { metrics }) => sum + metrics!['rewards/accuracies'] / 10, 0);
+  expect(events).toHaveLength(updates);
+  return events.slice(-10).reduce((sum, { metrics }) => sum + metrics!['rewards/accuracies'] / 10, 0);
 }
 
 describe.skipIf(!existsSync(base))('after 50 updates from the base model of kata', () => {
-  it('a reward model orders over 60% of the pairs as people did, and of held-out ones too', {
+  it('a reward model of pairs orders over 60% of them as people did, and of held-out ones too', {
     timeout: 600_000,
   }, async () => {
-    const settings = { loss: 'bradley-terry', margin: 0, centering: 0, evalData: [heldOut] } as const;
-    const { quality } = await reward(
-      { ...options('reward'), ...settings, evalData: [heldOut], learningRate: 3e-4 },
-      context(),
-    );
+    const { quality } = await trainReward('bradley-terry', pairs, [heldOut]);
     expect(lastAccuracy()).toBeGreaterThan(0.6);
     expect(quality!.accuracy!.low).toBeGreaterThan(0.6);
-    const told = JSON.parse(readFileSync(join(root, 'reward', 'quality.json'), 'utf8'));
+    const told = JSON.parse(readFileSync(join(root, 'bradley-terry', 'quality.json'), 'utf8'));
     expect(told.accuracy_by_strength['3'].value).toBeGreaterThan(told.accuracy_by_strength['1'].value);
   });
 
-  it('DPO prefers over 60% of the chosen answers', { timeout: 600_000 }, async () => {
-    const settings = { loss: 'dpo', labelSmoothing: 0, targetMargin: 1, likelihoodWeight: 0 } as const;
-    await dpo({ ...options('dpo'), ...settings, learningRate: 1e-4 }, context());
-    expect(Math.abs(events[0].loss - Math.LN2)).toBeLessThan(1e-4);
-    expect(lastAccuracy()).toBeGreaterThan(0.6);
-  });
+  it.each(rewardLossKinds.filter((loss) => loss !== 'bradley-terry'))(
+    'a reward model by %s of rankings of three orders over 60% of their pairs as people did',
+    { timeout: 600_000 },
+    async (loss) => {
+      await trainReward(loss, rankings);
+      expect(lastAccuracy()).toBeGreaterThan(0.6);
+    },
+  );
+
+  /** While the policy is its own reference. */
+  const firstLosses: Partial<Record<DpoLossKind, number>> = {
+    ...{ dpo: Math.LN2, cdpo: Math.LN2, robust: Math.LN2, hinge: 1, kto: 0.5, ipo_sum: 25, ipo_mean: 25 },
+  };
+
+  // For KTO, too: the implicit reward of the answer marked good is above that of the other.
+  it.each(dpoLossKinds)(
+    'a policy by %s prefers over 60% of the chosen answers',
+    {
+      timeout: 600_000,
+    },
+    async (loss) => {
+      // The command's own defaults, for every loss: AdamW divides by the gradient's size, in which the losses differ.
+      const settings = {
+        loss,
+        labelSmoothing: 0.1,
+        targetMargin: 1,
+        likelihoodWeight: 0,
+        learningRate: 1e-4,
+      };
+      await dpo({ ...options(loss), ...settings, data: [pairs] }, context());
+      const first = firstLosses[loss] ?? events[0].loss;
+      expect(Math.abs(events[0].loss - first)).toBeLessThan(1e-4 * Math.max(1, first));
+      expect(lastAccuracy()).toBeGreaterThan(0.6);
+    },
+  );
 });
