@@ -12,6 +12,7 @@ import { hashFolder } from '../../language/checkpoint/commit.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
+import { lineageFrom } from '../data/lineage.ts';
 import { loadPreferenceRows } from '../data/load.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -71,7 +72,8 @@ export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): P
     const sequences = new Sequences(pairs, policy, options);
     if (reference) await sequences.ask(backend, reference, run.folder.path, context.signal);
     policy.kind = 'policy';
-    policy.lineage = await lineageOf(folder, options, report);
+    const others = options.reference === undefined ? [] : [await locateModel(options.reference)];
+    policy.lineage = await lineageFrom([folder, ...others], report.files);
     const source = pairSource(backend, policy, sequences, report, options, context);
     const learner = new GradientLearner(backend, policy, source, options);
     const result = await runTraining(learner, options, run.folder, context, 'dpo');
@@ -226,17 +228,4 @@ function warnOfStart(
     `the first loss is ${loss}, and ${expected} was expected while the policy is still its own reference: its ` +
     'log-probabilities in training are not those that were computed before';
   emit({ type: 'warning', step, message });
-}
-
-async function lineageOf(
-  folder: string,
-  { reference }: DpoOptions,
-  { files }: DataReport,
-): Promise<Model['lineage']> {
-  const folders = [folder, ...(reference === undefined ? [] : [await locateModel(reference)])];
-  const parents = folders.map(async (name) => ({ name, sha256: await hashFolder(name) }));
-  return {
-    parents: await Promise.all(parents),
-    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
-  };
 }

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel, saveModel } from '../../language/checkpoint/checkpoint.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
@@ -207,7 +207,7 @@ describe('its files', () => {
     const out = newRun();
     await train(out, { maxSteps: 2 });
     const model = await loadModel(join(out, 'model'), { expectKind: ['policy'] });
-    expect(model.lineage?.parents[0].name).toBe(join(root, 'policy'));
+    expect(model.lineage?.parents[0].name).toBe(join(basename(root), 'policy'));
     const samples = readFileSync(join(out, 'samples.jsonl'), 'utf8').trimEnd().split('\n');
     expect(samples.map((line) => JSON.parse(line).step)).toEqual([1, 2]);
   });

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel } from '../../language/checkpoint/checkpoint.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
@@ -116,8 +116,10 @@ describe('pretraining', () => {
     await train(run, { model: join(root, 'base'), tokenizer: undefined, maxSteps: 1 });
     const { config, kind, lineage } = await loadModel(join(run, 'model'));
     expect([config.family, kind]).toEqual(['qwen3', 'base']);
-    expect(lineage?.parents.map(({ name }) => name)).toEqual([join(root, 'base')]);
-    expect(lineage?.data.map(({ name }) => name)).toEqual([corpus]);
+    expect(lineage?.parents.map(({ name }) => name)).toEqual([join(basename(root), 'base')]);
+    expect(lineage?.data.map(({ name }) => name)).toEqual([
+      join(basename(dirname(corpus)), basename(corpus)),
+    ]);
   });
 
   it('is refused when resumed on another corpus', async () => {

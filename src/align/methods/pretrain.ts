@@ -10,12 +10,12 @@ import {
   type Model,
   type TokenizerFiles,
 } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
+import { lineageFrom } from '../data/lineage.ts';
 import { requireEndToken } from '../data/prompt-tokenizer.ts';
 import type { RowFault } from '../data/read.ts';
 import { readTexts, tokenizeTexts } from '../data/texts.ts';
@@ -61,12 +61,7 @@ export async function pretrain(
   try {
     const { model, tokenizer } = await startingModel(options);
     const { stream, files } = await corpus(tokenizer, model.config, options, run.setAside);
-    model.lineage = {
-      parents: options.model
-        ? [{ name: options.model, sha256: await hashFolder(await locateModel(options.model)) }]
-        : [],
-      data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
-    };
+    model.lineage = await lineageFrom(options.model ? [await locateModel(options.model)] : [], files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');
     return { ...result, documents: stream.documents, corpusTokens: stream.ids.length };

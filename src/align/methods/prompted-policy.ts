@@ -2,8 +2,8 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
+import { lineageFrom } from '../data/lineage.ts';
 import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { type Prompt, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
@@ -30,10 +30,7 @@ export async function loadPromptedPolicy(
   requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
   policy.kind = 'policy';
-  policy.lineage = {
-    parents: [{ name: folder, sha256: await hashFolder(folder) }],
-    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
-  };
+  policy.lineage = await lineageFrom([folder], files);
   return { policy, tokenizer, prompts, files };
 }
 

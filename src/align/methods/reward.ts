@@ -11,12 +11,12 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
 import { headWeight, initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
+import { lineageFrom } from '../data/lineage.ts';
 import {
   type LoadOptions,
   loadInstructionRows,
@@ -71,10 +71,7 @@ export async function reward(options: RewardOptions, context: JobContext<RunEven
     const folder = await locateModel(options.model);
     const model = rewardModel(await loadModel(folder, { expectKind: ['base', 'policy'] }), options.seed);
     const known = await comparisons(model, folder, options, run);
-    model.lineage = {
-      parents: [{ name: folder, sha256: await hashFolder(folder) }],
-      data: known.report.files.map(({ path, sha256 }) => ({ name: path, sha256 })),
-    };
+    model.lineage = await lineageFrom([folder], known.report.files);
     const backend = await openBackend(options);
     const source: StepSource = {
       ...rankingSource(model, known, options),

@@ -1,6 +1,6 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { interpret } from '../../engine/runtime/reference.ts';
 import { loadModel, type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
@@ -200,8 +200,8 @@ describe('what a run tells', () => {
     await train(run, { maxSteps: 1 });
     const { kind, lineage } = await loadModel(join(run, 'model'));
     expect(kind).toBe('policy');
-    expect(lineage?.parents[0].name).toBe(join(root, 'base'));
-    expect(lineage?.data[0].name).toBe(data);
+    expect(lineage?.parents[0].name).toBe(join(basename(root), 'base'));
+    expect(lineage?.data[0].name).toBe(join(basename(dirname(data)), basename(data)));
   });
 });
 

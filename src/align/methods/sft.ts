@@ -5,9 +5,9 @@
 import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
+import { lineageFrom } from '../data/lineage.ts';
 import { loadInstructionRows } from '../data/load.ts';
 import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
@@ -40,7 +40,7 @@ export async function sft(options: SftOptions, context: JobContext<RunEvent>): P
     const { rows, report } = await demonstrations(model, folder, options, run.setAside);
     run.tell(report);
     const source = demonstrationSource(rows, report, options);
-    model.lineage = await lineageOf(folder, report);
+    model.lineage = await lineageFrom([folder], report.files);
     model.kind = 'policy';
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'sft');
     return { ...result, data: report };
@@ -91,12 +91,5 @@ export function demonstrationSource(
         .map(({ source: { file, line } }) => `${file}:${line}`)
         .join(', '),
     files: report.files,
-  };
-}
-
-async function lineageOf(folder: string, { files }: DataReport): Promise<Model['lineage']> {
-  return {
-    parents: [{ name: folder, sha256: await hashFolder(folder) }],
-    data: files.map(({ path, sha256 }) => ({ name: path, sha256 })),
   };
 }
