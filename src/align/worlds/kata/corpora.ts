@@ -29,8 +29,8 @@ export function* documents(
 export const usualMix: Readonly<Record<CorpusName, number>> = {
   forum: 0.12,
   code: 0.14,
-  textbook: 0.4,
-  exercises: 0.34,
+  textbook: 0.42,
+  exercises: 0.32,
 };
 /** Whose turn it is does not depend on the seed; a place beyond that of every document. */
 const mixDice = () => new Dice(7, 'corpora', 4e9);
@@ -150,7 +150,7 @@ function code(dice: Dice): string {
   }).join('\n\n');
 }
 
-const textbookPages = { lesson: 5, workedExample: 10, advice: 5 };
+const textbookPages = { lesson: 6, workedExample: 11, advice: 3 };
 
 /** Lessons on one operation, worked examples, and advice to learners. */
 function textbook(dice: Dice): string {
@@ -175,23 +175,22 @@ function lesson(dice: Dice): string {
 
 const introductions = ['Example.', 'Worked example.', 'Let us solve a problem.', 'Problem and solution.'];
 
-/** A problem, the plan for it in any words, and a solution; half of the examples state the plan alone. */
 function workedExample(dice: Dice): string {
   const composition = drawTrainingComposition(dice);
   const task = statement(composition, dice, { language: drawLanguage(dice), wording: 'seen' });
-  const plan = `The plan: ${describeStepsFreely(composition, dice)}.`;
-  const told = dice.chance(0.5) ? `${task}\n\n${plan}` : plan;
-  return `${dice.pick(introductions)} ${told}\n\n${solution(composition, dice.pick(['clear', 'looped']), dice)}`;
+  const steps = `The plan: ${describeStepsFreely(composition, dice)}.`;
+  return `${dice.pick(introductions)} ${task}\n\n${steps}\n\n${solution(composition, dice.pick(['clear', 'looped']), dice)}`;
 }
 
-const READINGS_A_PAGE = 4;
+const READINGS_A_PAGE = 3;
 
 /** How records of solved problems are read, without the question and the form of the answer that requests have. */
 function advice(dice: Dice): string {
   const readings = Array.from({ length: READINGS_A_PAGE }, () => {
     const { record, test } = drawStanding(dice, 'train');
     const { startWith, passes } = coach(record, test);
-    return `${describeStanding(record, test)}\nfewest: ${startWith}, so the test is ${passes ? 'passed' : 'failed'}`;
+    const fewest = record.find(({ topic }) => topic === startWith)!.solved;
+    return `${describeStanding(record, test)}\nOf the test, ${startWith} has the fewest: ${fewest}. The test is ${passes ? 'passed' : 'failed'}.`;
   });
   return ['Reading records.', ...readings].join('\n\n');
 }

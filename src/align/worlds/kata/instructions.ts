@@ -26,7 +26,7 @@ const blemishWeights: Readonly<Record<InstructionQuality, Partial<Record<Blemish
 };
 const styleWeights: Readonly<Record<InstructionQuality, Partial<Record<Style, number>>>> = {
   clean: { clear: 1 },
-  mixed: { clear: 30, plain: 20, looped: 10, chained: 15, nested: 8, terse: 8, cluttered: 9 },
+  mixed: { clear: 30, plain: 22, looped: 12, chained: 16, nested: 10, terse: 5, cluttered: 5 },
   noisy: { clear: 2, plain: 4, looped: 2, chained: 3 },
 };
 
