@@ -205,10 +205,10 @@ const gradientRules: { [K in OpKind]: GradientRule<K> } = {
     undefined,
     undefined,
   ]),
-  // With P the probabilities and O the output: dS = P·(dP − Σ g·O), the row sums taken as in Dao et al. 2022, App. B.2.
   appendAndAttend: () => {
     throw new Error('appendAndAttend serves generation and has no gradient');
   },
+  // With P the probabilities and O the output: dS = P·(dP − Σ g·O), the row sums taken as in Dao et al. 2022, App. B.2.
   attention: throughFirst(([query, key, value, bias], g, output, { outputs, attributes: { scale } }) => {
     const probabilities = outputs[1];
     const [B, K, S, dh] = key.shape;

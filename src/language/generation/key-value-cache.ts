@@ -23,8 +23,8 @@ function blocksFor(length: number, first = firstPlaces): number[] {
   return blocks;
 }
 
-/** Places of those blocks together. */
-const placesFor = (length: number): number => blocksFor(length).reduce((sum, size) => sum + size, 0);
+/** Few different numbers, so that few programs are compiled. */
+const rounded = (length: number): number => Math.ceil(length / firstPlaces) * firstPlaces;
 
 export class KeyValueCache {
   readonly rows: number;
@@ -38,13 +38,14 @@ export class KeyValueCache {
   constructor(config: ModelConfig, rows: number, mostTokens = firstPlaces) {
     this.config = config;
     this.rows = rows;
-    this.firstPlaces = placesFor(mostTokens);
+    this.firstPlaces = rounded(mostTokens);
     this.lengths = new Int32Array(rows);
   }
 
   /** Bytes of one row's cache at this length. */
   static bytesPerRow({ layers, keyValueHeads, headSize }: ModelConfig, length: number): number {
-    return 2 * layers * keyValueHeads * headSize * placesFor(length) * Float32Array.BYTES_PER_ELEMENT;
+    const places = blocksFor(length).reduce((sum, size) => sum + size, 0);
+    return 2 * layers * keyValueHeads * headSize * places * Float32Array.BYTES_PER_ELEMENT;
   }
 
   /** Places of the blocks that hold all tokens so far. */
@@ -54,34 +55,33 @@ export class KeyValueCache {
 
   /** The inputs of a pass over the first `rows` rows and their filled blocks. */
   feeds(rows: number): Feeds {
-    const { keyValueHeads, headSize, layers } = this.config;
-    const feeds: Record<string, Float32Array | Int32Array> = {
-      cachedLengths: this.lengths.subarray(0, rows),
-    };
-    this.filledBlocks.forEach((places, block) => {
-      const size = rows * keyValueHeads * places * headSize;
-      const { stacks } = this.blocks[block];
-      for (let layer = 0; layer < layers; layer++) {
-        const names = cachedNames(layer, block);
-        feeds[names.keys] = stacks[2 * layer].subarray(0, size);
-        feeds[names.values] = stacks[2 * layer + 1].subarray(0, size);
-      }
-    });
-    return feeds;
+    const blocks = this.filledBlocks.map((_, block) =>
+      this.arrays(block, rows, (layer) => cachedNames(layer, block)),
+    );
+    return Object.assign({ cachedLengths: this.lengths.subarray(0, rows) }, ...blocks);
   }
 
   /** The arrays of the only block, as outputs of a pass that appends in place to the first `rows` rows. */
   inPlace(rows: number): Feeds {
+    return this.arrays(0, rows, newNames);
+  }
+
+  /** A block of the first `rows` rows, under the names of its keys and values in each layer. */
+  private arrays(
+    block: number,
+    rows: number,
+    namesOf: (layer: number) => { keys: string; values: string },
+  ): Record<string, Float32Array> {
     const { keyValueHeads, headSize, layers } = this.config;
-    const { places, stacks } = this.blocks[0];
+    const { places, stacks } = this.blocks[block];
     const size = rows * keyValueHeads * places * headSize;
-    const outputs: Record<string, Float32Array> = {};
+    const arrays: Record<string, Float32Array> = {};
     for (let layer = 0; layer < layers; layer++) {
-      const names = newNames(layer);
-      outputs[names.keys] = stacks[2 * layer].subarray(0, size);
-      outputs[names.values] = stacks[2 * layer + 1].subarray(0, size);
+      const names = namesOf(layer);
+      arrays[names.keys] = stacks[2 * layer].subarray(0, size);
+      arrays[names.values] = stacks[2 * layer + 1].subarray(0, size);
     }
-    return outputs;
+    return arrays;
   }
 
   /** Counts what a pass has appended in place. */
