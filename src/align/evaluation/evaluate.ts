@@ -115,7 +115,13 @@ async function answerAll(
   const { reference, reward } = options;
   const kl = byRequest(
     scored,
-    reference ? await divergences(backend, model, reference, rows, scoring('kl', 2)) : [],
+    // The likeliest answer alone has no distribution: it is judged under the models' own.
+    reference
+      ? await divergences(backend, model, reference, rows, {
+          ...scoring('kl', 2),
+          temperature: options.temperature || 1,
+        })
+      : [],
   );
   const proxy = byRequest(
     scored,

@@ -9,7 +9,7 @@ import type { TokenRow } from '../data/token-row.ts';
 import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
 
 /**
- * log π − log π_ref of each answer under the models themselves (temperature 1), nats. Its mean over samples of π
+ * log π − log π_ref of each answer, both at `options.temperature`, nats. Its mean over samples of π at that temperature
  * estimates KL(π‖π_ref) without bias; single answers may be below 0.
  * @param rows prompt and answer; `isTrained` is 1 on the answer
  * @throws UserError when the reference has another vocabulary or a shorter context

@@ -26,7 +26,7 @@ beforeAll(() => {
   pairs = writePairs(root, 'train', updates * batchSize);
   rankings = writeRankings(root, updates * batchSize);
   heldOut = writePairs(root, 'held-out', 120);
-});
+}, 600_000);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 let events: StepEvent[];

@@ -22,6 +22,8 @@ import type { TokenRow } from '../data/token-row.ts';
 export interface ScoringOptions {
   /** Positions a run, at least one window. */
   batchTokens: number;
+  /** Of the distribution that log-probabilities are taken under, > 0. Default 1. */
+  temperature?: number;
   /** After each run: tokens done, padding not counted. */
   onProgress?: (tokens: number) => void;
   signal?: AbortSignal;
@@ -60,7 +62,13 @@ export async function sequenceLogProbs(
       graph(config, hidden) {
         const places = { sources: input('sources', [size], 'int'), targets: input('targets', [size], 'int') };
         const parameters = parameterInputs(config);
-        const { logProbs } = judgeTargets(config, parameters, hidden(parameters), places);
+        const { logProbs } = judgeTargets(
+          config,
+          parameters,
+          hidden(parameters),
+          places,
+          options.temperature,
+        );
         return { answer: logProbs };
       },
       take(logProbs) {

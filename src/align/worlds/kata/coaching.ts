@@ -20,6 +20,7 @@ export interface CoachingRequest {
   test: readonly Family[];
   instruction: string;
   input: string;
+  /** What the record says of the test's topics, and then the advice. */
   answer: string;
 }
 
@@ -62,12 +63,13 @@ export function makeCoachingRequest(
   const dice = new Dice(seed, 'requests', 4 * index + (split === 'train' ? 0 : 1));
   const { record, test } = drawStanding(dice, split);
   const { startWith, passes } = coach(record, test);
+  const tested = test.map((topic) => record.find((standing) => standing.topic === topic)!);
   return {
     record,
     test,
     instruction: dice.pick(instructions[wording]),
     input: describeStanding(record, test),
-    answer: `start with: ${startWith}\npass: ${passes ? 'yes' : 'no'}`,
+    answer: `${describeSolved(tested)}\nstart with: ${startWith}\npass: ${passes ? 'yes' : 'no'}`,
   };
 }
 
@@ -83,8 +85,11 @@ export function drawStanding(dice: Dice, split: Split): Pick<CoachingRequest, 'r
 }
 
 export function describeStanding(record: readonly Standing[], test: readonly Family[]): string {
-  const solved = record.map(({ topic, solved }) => `${topic} ${solved}/${TRIED}`);
-  return `solved: ${solved.join(', ')}\ntest: ${test.join(', ')}`;
+  return `solved: ${describeSolved(record)}\ntest: ${test.join(', ')}`;
+}
+
+function describeSolved(record: readonly Standing[]): string {
+  return record.map(({ topic, solved }) => `${topic} ${solved}/${TRIED}`).join(', ');
 }
 
 /** A seventh of the records, by their content. */
@@ -97,14 +102,13 @@ function partOf(record: readonly Standing[], test: readonly Family[]): Split {
   return checksum % 7 === 0 ? 'held-out' : 'train';
 }
 
-/** Reads an answer leniently: case and spaces do not matter, further lines neither. */
+/** The two lines of an answer that decide, wherever they stand; case and spaces do not matter. */
+export function adviceIn(answer: string): string {
+  const lines = answer.toLowerCase().split('\n');
+  const deciding = ['start with:', 'pass:'].map((head) => lines.find((line) => line.trim().startsWith(head)));
+  return deciding.map((line = '') => line.trim().replace(/\s+/g, ' ')).join('\n');
+}
+
 export function isRightAdvice(request: Pick<CoachingRequest, 'answer'>, answer: string): boolean {
-  const plain = (text: string) =>
-    text
-      .trim()
-      .toLowerCase()
-      .split(/\s*\n\s*/)
-      .slice(0, 2)
-      .join('\n');
-  return plain(answer) === plain(request.answer);
+  return adviceIn(answer) === adviceIn(request.answer);
 }

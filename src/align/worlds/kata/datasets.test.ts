@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyFolder } from '../../../language/checkpoint/commit.ts';
-import { isRightAdvice, makeCoachingRequest } from './coaching.ts';
+import { adviceIn, isRightAdvice, makeCoachingRequest } from './coaching.ts';
 import { type KataOptions, type KataProgress, writeKata } from './datasets.ts';
 import { Dice } from './dice.ts';
 import { judgeInProcess } from './judge-core.ts';
@@ -96,7 +96,7 @@ describe('the files of a kata study', () => {
       kind: 'coach',
       instruction: made.instruction,
       input: made.input,
-      answer: made.answer,
+      answer: adviceIn(made.answer),
     });
     expect(isRightAdvice(made, coaching[0].answer)).toBe(true);
     const records = new Set(read('instructions.jsonl').map(({ input }) => input));
@@ -114,7 +114,7 @@ describe('the files of a kata study', () => {
   it('coach as often as told', async () => {
     const out = join(folder, 'coaching');
     await write({ out, coachingShare: 0.5, prompts: 0, problems: 1 });
-    const coaches = read('instructions.jsonl', out).filter(({ output }) => output.startsWith('start with'));
+    const coaches = read('instructions.jsonl', out).filter(({ output }) => /^start with: /m.test(output));
     expect(coaches.length / 300).toBeCloseTo(0.5, 1);
   });
 

@@ -10,6 +10,7 @@ import { commitFolder } from '../../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../../language/checkpoint/files.ts';
 import { renderAlpacaPrompt } from '../../data/template.ts';
 import { readRecipeWords, recipeText } from '../../run/recipe.ts';
+import { adviceIn } from './coaching.ts';
 import { mixedDocuments } from './corpora.ts';
 import { type InstructionQuality, instructions, type KataInstruction } from './instructions.ts';
 import { askedText, measureOverlap, type Overlap, type TrainingProgram } from './overlap.ts';
@@ -223,7 +224,7 @@ function programRow({ instruction, input, kind, problem }: KataRequest): object 
 }
 
 function coachingRow({ instruction, input, kind, answer }: KataRequest): object {
-  return { instruction, input, kind, answer };
+  return { instruction, input, kind, answer: adviceIn(answer) };
 }
 
 function* lines(rows: Iterable<object>): Generator<Uint8Array> {

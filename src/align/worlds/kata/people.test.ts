@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AnnotatorProfile, annotate, carefulAnnotator, usualAnnotator } from './annotators.ts';
-import { coach, isRightAdvice, makeCoachingRequest } from './coaching.ts';
+import { adviceIn, coach, isRightAdvice, makeCoachingRequest } from './coaching.ts';
 
 const COUNT = 4000;
 
@@ -78,7 +78,10 @@ describe('coaching', () => {
       Array.from({ length: 1000 }, (_, i) => makeCoachingRequest(1, i, split, 'seen'));
     const training = make('train');
     const counts = new Map<string, number>();
-    for (const { answer } of training) counts.set(answer, (counts.get(answer) ?? 0) + 1);
+    for (const { answer } of training) {
+      const advice = adviceIn(answer);
+      counts.set(advice, (counts.get(advice) ?? 0) + 1);
+    }
     expect(Math.max(...counts.values()) / training.length).toBeLessThan(0.13);
     const yes = training.filter(({ answer }) => answer.endsWith('yes')).length;
     expect(yes / training.length).toBeCloseTo(0.5, 1);
@@ -89,6 +92,8 @@ describe('coaching', () => {
   it('takes an answer in any case and spacing, and no other', () => {
     const request = makeCoachingRequest(1, 0, 'train', 'seen');
     expect(isRightAdvice(request, ` ${request.answer.toUpperCase()} \n\nGood luck!`)).toBe(true);
+    expect(isRightAdvice(request, adviceIn(request.answer))).toBe(true);
     expect(isRightAdvice(request, 'start with: nothing\npass: yes')).toBe(false);
+    expect(isRightAdvice(request, request.answer.replace(/pass: .*/, ''))).toBe(false);
   });
 });
