@@ -69,7 +69,12 @@ export function makeCoachingRequest(
     test,
     instruction: dice.pick(instructions[wording]),
     input: describeStanding(record, test),
-    answer: `${describeSolved(tested)}\nstart with: ${startWith}\npass: ${passes ? 'yes' : 'no'}`,
+    answer: [
+      ...tested.map((standing, i) => `${i + 1}. ${describeSolved([standing])}`),
+      `fewest: ${test.indexOf(startWith) + 1}. ${startWith}`,
+      `start with: ${startWith}`,
+      `pass: ${passes ? 'yes' : 'no'}`,
+    ].join('\n'),
   };
 }
 
