@@ -7,6 +7,7 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
+import { standardScores } from '../scoring/standard-scores.ts';
 
 /**
  * log π − log π_ref of each answer, both at `options.temperature`, nats. Its mean over samples of π at that temperature
@@ -29,7 +30,7 @@ export async function divergences(
 }
 
 /**
- * The reward model's score of each row, at its last token.
+ * The reward model's score of each row, at its last token, on the scale on which rewards are paid.
  * @throws UserError when the folder holds no reward model, or one of another vocabulary or with a shorter context
  */
 export async function rewards(
@@ -41,7 +42,7 @@ export async function rewards(
 ): Promise<number[]> {
   const judge = await loadJudge('reward', reward, model);
   requireContext(reward, judge, rows);
-  return Array.from(await sequenceScores(backend, judge, rows, options));
+  return standardScores(judge, await sequenceScores(backend, judge, rows, options));
 }
 
 /** Which models judge another's answers. */

@@ -8,6 +8,7 @@ import type { Backend, Program } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { releaseAll, sequenceScores } from '../scoring/sequences.ts';
+import { standardScores } from '../scoring/standard-scores.ts';
 
 /** A reward model's folder, or a function that a module exports; weight 1 unless given. */
 export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
@@ -107,13 +108,14 @@ async function scorerOfModel(
 ): Promise<Scorer> {
   const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
   if (policy) requireSameTokenizer(path, model, policy);
-  const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
   const programs = new Map<string, Program>();
   return {
     async score(answers) {
       const sequences = answers.map(({ tokens }) => tokens);
-      const raw = await sequenceScores(backend, model, sequences, { batchTokens, programs });
-      return raw.map((score) => (score - mean) / (deviation || 1));
+      return standardScores(
+        model,
+        await sequenceScores(backend, model, sequences, { batchTokens, programs }),
+      );
     },
     close: () => releaseAll(programs),
   };

@@ -14,7 +14,7 @@ import type { Terminal } from '../terminal.ts';
 
 export const evaluate = defineCommand({
   name: 'eval',
-  revision: 1,
+  revision: 2,
   description: 'let a model answer held-out requests, and judge its answers',
   options: z.object({
     ...modelOptions,
