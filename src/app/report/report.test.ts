@@ -100,7 +100,7 @@ describe('report.json', () => {
     }
     expect(report.samples.at(-1)).toMatchObject({
       kind: 'coach',
-      answer: expect.stringMatching(/^start with: /),
+      answer: expect.stringMatching(/^start with: /m),
     });
     expect(report.hacked[0].answers.ppo_no_kl!.text).toBe(hostileText);
   });
