@@ -369,12 +369,12 @@ export const words = {
     ko: '방법마다 자기 단계에 쓴 양을 이 방법들의 평균과 견준 것입니다. 토큰은 생성한 것과 학습한 것을 더했습니다.',
   },
   'costs.within': {
-    en: 'All are within 20% of the mean, in tokens and in time.',
-    ko: '토큰도 시간도 모두 평균의 ±20% 안입니다.',
+    en: 'All are within 20% of the mean in tokens.',
+    ko: '토큰은 모두 평균의 ±20% 안입니다.',
   },
   'costs.beyond': {
-    en: 'More than 20% from the mean in tokens or time: {methods}.',
-    ko: '토큰이나 시간이 평균에서 20% 넘게 벗어난 방법: {methods}.',
+    en: 'More than 20% from the mean in tokens: {methods}.',
+    ko: '토큰이 평균에서 20% 넘게 벗어난 방법: {methods}.',
   },
   'costs.tokens': { en: 'tokens', ko: '토큰' },
   'costs.ofMean': { en: 'of the mean', ko: '평균 대비' },

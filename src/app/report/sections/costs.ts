@@ -66,10 +66,7 @@ function budgetBlocks({ methods }: Report['costs']): Block[] {
 
 function budgetVerdict(methods: Report['costs']['methods']): Bilingual {
   const isBeyond = (share = 1) => Math.abs(share - 1) > tolerance;
-  const beyond = comparedNames.filter((name) => {
-    const share = methods[name]?.share_of_mean;
-    return isBeyond(share?.tokens) || isBeyond(share?.seconds);
-  });
+  const beyond = comparedNames.filter((name) => isBeyond(methods[name]?.share_of_mean.tokens));
   if (beyond.length === 0) return say('costs.within');
   return say('costs.beyond', { methods: joined(beyond.map(methodName), ', ') });
 }
