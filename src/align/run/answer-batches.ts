@@ -137,9 +137,9 @@ export function askLogProbs<Row extends AnswerRow>(batch: AnswerBatch<Row>): Ans
     key: `${batch.key}, ${M} targets`,
     feeds: { ...packed.feeds, sources: padded(sources, M), targets: padded(targets, M), membership },
     answer(config, parameters) {
-      const hidden = windowStates(config, parameters, windowInputs(packed));
-      const places = { sources: input('sources', [M], 'int'), targets: input('targets', [M], 'int') };
-      const { logProbs } = judgeTargets(config, parameters, hidden, places);
+      const sources = input('sources', [M], 'int');
+      const hidden = windowStates(config, parameters, windowInputs(packed), sources);
+      const { logProbs } = judgeTargets(config, parameters, hidden, input('targets', [M], 'int'));
       return reshape(matmul(input('membership', [S, M]), reshape(logProbs, [M, 1])), [S]);
     },
   };
@@ -157,8 +157,8 @@ export function askScores<Row extends AnswerRow>(batch: AnswerBatch<Row>): Answe
     key: batch.key,
     feeds: { ...packed.feeds, places },
     answer(config, parameters) {
-      const hidden = windowStates(config, parameters, windowInputs(packed));
-      return scalarHead(parameters, hidden, input('places', [S], 'int'));
+      const last = input('places', [S], 'int');
+      return scalarHead(parameters, windowStates(config, parameters, windowInputs(packed), last));
     },
   };
 }

@@ -78,14 +78,14 @@ function compileSlopes(backend: Backend, inputs: Parameters, graph: MicroBatch['
 async function logProbsOf(config: ModelConfig, weights: Feeds, windows: readonly Window[]) {
   const inputs = parameterInputs(config);
   const [batch] = windowMicroBatches(config, windows, 1e6, String);
+  const count = batch.feeds.sources.length;
   const hidden = windowStates(
     config,
     inputs,
     windowInputs({ windows: windows.length, length: windows[0].ids.length }),
+    input('sources', [count], 'int'),
   );
-  const count = batch.feeds.sources.length;
-  const places = { sources: input('sources', [count], 'int'), targets: input('targets', [count], 'int') };
-  const { logProbs } = judgeTargets(config, inputs, hidden, places);
+  const { logProbs } = judgeTargets(config, inputs, hidden, input('targets', [count], 'int'));
   const program = await (await openBackend({ threads: 2 })).compile({ logProbs });
   const results = await program.run({ ...weights, ...batch.feeds });
   await program.release();

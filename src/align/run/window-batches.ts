@@ -81,11 +81,11 @@ function nextTokenObjective(
   shape: { windows: number; length: number },
   targetCount: number,
 ): Objective {
-  const hidden = windowStates(config, parameters, windowInputs(shape));
   const sources = input('sources', [targetCount], 'int');
+  const hidden = windowStates(config, parameters, windowInputs(shape), sources);
   const targets = input('targets', [targetCount], 'int');
   const weights = input('weights', [targetCount]);
-  const { logProbs, isFirstChoice, entropy } = judgeTargets(config, parameters, hidden, { sources, targets });
+  const { logProbs, isFirstChoice, entropy } = judgeTargets(config, parameters, hidden, targets);
   return {
     loss: negativeLogLikelihood(logProbs, weights),
     measures: {

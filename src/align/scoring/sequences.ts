@@ -59,16 +59,11 @@ export async function sequenceLogProbs(
     const size = roundUp(sources.length, Math.ceil((packed.windows * packed.length) / targetSizes));
     return {
       feeds: { sources: padded(sources, size), targets: padded(targets, size) },
-      graph(config, hidden) {
-        const places = { sources: input('sources', [size], 'int'), targets: input('targets', [size], 'int') };
+      graph(config, states) {
         const parameters = parameterInputs(config);
-        const { logProbs } = judgeTargets(
-          config,
-          parameters,
-          hidden(parameters),
-          places,
-          options.temperature,
-        );
+        const hidden = states(parameters, input('sources', [size], 'int'));
+        const targets = input('targets', [size], 'int');
+        const { logProbs } = judgeTargets(config, parameters, hidden, targets, options.temperature);
         return { answer: logProbs };
       },
       take(logProbs) {
@@ -100,9 +95,9 @@ export async function sequenceScores(
     const size = roundUp(rows.length, packed.windows);
     return {
       feeds: { places: padded([...lastPlaces(rows, packed.starts)], size) },
-      graph(config, hidden) {
+      graph(config, states) {
         const parameters = scalarHeadInputs(config, { hasBias });
-        return { answer: scalarHead(parameters, hidden(parameters), input('places', [size], 'int')) };
+        return { answer: scalarHead(parameters, states(parameters, input('places', [size], 'int'))) };
       },
       take(values) {
         members.forEach((member, i) => {
@@ -123,7 +118,10 @@ interface Batch {
 
 interface Question {
   feeds: Readonly<Record<string, Int32Array>>;
-  graph: (config: ModelConfig, hidden: (parameters: Parameters) => Tensor) => { answer: Tensor };
+  graph: (
+    config: ModelConfig,
+    states: (parameters: Parameters, places: Tensor) => Tensor,
+  ) => { answer: Tensor };
   take: (answer: ArrayLike<number>) => void;
 }
 
@@ -145,7 +143,8 @@ async function score(
         const { windows } = batch.packed;
         const key = [length, windows, ...Object.values(feeds).map((values) => values.length)].join();
         const inputs = windowInputs({ windows, length });
-        const compile = () => backend.compile(graph(config, (own) => windowStates(config, own, inputs)));
+        const states = (own: Parameters, places: Tensor) => windowStates(config, own, inputs, places);
+        const compile = () => backend.compile(graph(config, states));
         const program = programs.get(key) ?? (await compile());
         programs.set(key, program);
         const { answer } = await program.run({ ...weights, ...batch.packed.feeds, ...feeds });

@@ -82,6 +82,11 @@ export function joinRows({ size }: TokenBatch, rows: readonly ArrayLike<number>[
   return joined;
 }
 
+/** Final states before each trained token, [M, D]. */
+function trainedStates(config: ModelConfig, parameters: Parameters, packed: PackedSequences, size: number) {
+  return windowStates(config, parameters, windowInputs(packed), input('sources', [size], 'int'));
+}
+
 /** What the policy says of each trained token, every tensor [M]. */
 export function tokenStatistics(
   config: ModelConfig,
@@ -89,15 +94,13 @@ export function tokenStatistics(
   { packed, size }: TokenBatch,
   temperature: number,
 ): TargetStatistics {
-  const hidden = windowStates(config, parameters, windowInputs(packed));
-  const places = { sources: input('sources', [size], 'int'), targets: input('targets', [size], 'int') };
-  return judgeTargets(config, parameters, hidden, places, temperature);
+  const hidden = trainedStates(config, parameters, packed, size);
+  return judgeTargets(config, parameters, hidden, input('targets', [size], 'int'), temperature);
 }
 
 /** What the critic expects before each trained token, [M]. */
 export function tokenValues(config: ModelConfig, parameters: Parameters, { packed, size }: TokenBatch) {
-  const hidden = windowStates(config, parameters, windowInputs(packed));
-  return scalarHead(parameters, hidden, input('sources', [size], 'int'));
+  return scalarHead(parameters, trainedStates(config, parameters, packed, size));
 }
 
 /** Passes without gradients, compiled once a shape. */

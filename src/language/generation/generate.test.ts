@@ -38,12 +38,13 @@ function requestOf(config: ModelConfig, length: number, seed: number, maxTokens 
 async function fullPassLogProbs(config: ModelConfig, promptIds: readonly number[], ids: readonly number[]) {
   const row = [...promptIds, ...ids];
   const parameters = parameterInputs(config);
-  const hidden = windowStates(config, parameters, windowInputs({ windows: 1, length: row.length }));
-  const chosen = {
-    sources: input('sources', [ids.length], 'int'),
-    targets: input('targets', [ids.length], 'int'),
-  };
-  const { logProbs } = judgeTargets(config, parameters, hidden, chosen);
+  const hidden = windowStates(
+    config,
+    parameters,
+    windowInputs({ windows: 1, length: row.length }),
+    input('sources', [ids.length], 'int'),
+  );
+  const { logProbs } = judgeTargets(config, parameters, hidden, input('targets', [ids.length], 'int'));
   const program = await backend.compile({ logProbs });
   const outputs = await program.run({
     ...Object.fromEntries(tinyParameters(config)),

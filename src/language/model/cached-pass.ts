@@ -9,7 +9,6 @@ import {
   concat,
   constant,
   expand,
-  gatherRows,
   input,
   less,
   lessOrEqual,
@@ -73,10 +72,11 @@ export function cachedPass(
   const positionCount = Math.min(C + T, config.maxPositions);
   const bias = cacheBias(lengths, T, C);
   const fresh: Record<string, Tensor> = {};
+  const places = T === 1 ? undefined : input('lastTokens', [B], 'int');
   const hidden = hiddenStates(
     config,
     parameters,
-    { tokens, positions: positionsAfter(lengths, T, positionCount), positionCount },
+    { tokens, positions: positionsAfter(lengths, T, positionCount), positionCount, places },
     (layer, heads, scale) => {
       const names = newNames(layer);
       const cached = blocks.map((places, block) => cachedInputs(config, layer, block, [B, places]));
@@ -94,8 +94,7 @@ export function cachedPass(
       return attendCached(heads, cached, bias, scale);
     },
   );
-  const last = T === 1 ? hidden : gatherRows(hidden, input('lastTokens', [B], 'int'));
-  return weightsFirst({ ...scoreNextTokens(outputLogits(config, parameters, last)), ...fresh });
+  return weightsFirst({ ...scoreNextTokens(outputLogits(config, parameters, hidden)), ...fresh });
 }
 
 /** int [B,T]: cached length + t. Padding may lie beyond the last position and counts as that one. */

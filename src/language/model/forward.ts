@@ -40,16 +40,24 @@ export interface Heads {
 /** From a layer's heads to the attended values [B,H,T,dh]. */
 export type Attend = (layer: number, heads: Heads, scale: number) => Tensor;
 
+export interface HiddenInputs {
+  /** int [B,T] */
+  tokens: Tensor;
+  /** int [B,T], each below `positionCount` */
+  positions: Tensor;
+  positionCount: number;
+  /** int [M], rows of [B·T] whose states are wanted; all unless given */
+  places?: Tensor;
+}
+
 /**
- * The final normalised hidden states.
- * @param tokens    int [B,T]
- * @param positions int [B,T], each below `positionCount`
- * @returns [B·T, D]
+ * The final normalised hidden states, [M, D] or [B·T, D]. After the last attention only wanted places go on: no other
+ * token looks at what the last layer makes of them.
  */
 export function hiddenStates(
   config: ModelConfig,
   parameters: Parameters,
-  { tokens, positions, positionCount }: { tokens: Tensor; positions: Tensor; positionCount: number },
+  { tokens, positions, positionCount, places }: HiddenInputs,
   attend: Attend,
 ): Tensor {
   const [B, T] = tokens.shape;
@@ -60,7 +68,12 @@ export function hiddenStates(
   x = reshape(x, [B * T, config.hiddenSize]);
   for (let layer = 0; layer < config.layers; layer++) {
     const own = layerParameters(parameters, names.layer(layer));
-    x = add(x, attentionBlock(config, own, norm(config, own, names.attentionNorm, x), place, layer, attend));
+    const normed = norm(config, own, names.attentionNorm, x);
+    let attended = attendedValues(config, own, normed, place, layer, attend);
+    if (places && layer === config.layers - 1) {
+      [x, attended] = [gatherRows(x, places), gatherRows(attended, places)];
+    }
+    x = add(x, attentionOutput(config, own, attended));
     x = add(x, mlpBlock(config, own, norm(config, own, names.mlpNorm, x)));
   }
   return norm(config, layerParameters(parameters, ''), names.finalNorm, x);
@@ -129,7 +142,8 @@ function linear(config: ModelConfig, own: Own, name: string, hasBias: boolean, x
   return hasBias ? add(y, own(`${name}.bias`)) : y;
 }
 
-function attentionBlock(
+/** [B·T, H·dh] */
+function attendedValues(
   config: ModelConfig,
   own: Own,
   x: Tensor,
@@ -138,7 +152,7 @@ function attentionBlock(
   attend: Attend,
 ): Tensor {
   const { B, T } = place;
-  const { heads, keyValueHeads, headSize, bias } = config;
+  const { heads, keyValueHeads, headSize } = config;
   const [q, k, v] = queryKeyValue(config, own, x);
   const query = splitHeads(turn(prepare(config, own, 'q_norm', q, heads), place, heads), place, heads);
   const key = splitHeads(
@@ -148,9 +162,12 @@ function attentionBlock(
   );
   const value = splitHeads(v, place, keyValueHeads);
   const attended = attend(layer, { query, key, value }, 1 / Math.sqrt(headSize));
-  const joined = reshape(transpose(attended, [0, 2, 1, 3]), [B * T, heads * headSize]);
-  const output = config.family === 'gpt2' ? 'attn.c_proj' : 'self_attn.o_proj';
-  return linear(config, own, output, bias.attentionOutput, joined);
+  return reshape(transpose(attended, [0, 2, 1, 3]), [B * T, heads * headSize]);
+}
+
+function attentionOutput(config: ModelConfig, own: Own, attended: Tensor): Tensor {
+  const name = config.family === 'gpt2' ? 'attn.c_proj' : 'self_attn.o_proj';
+  return linear(config, own, name, config.bias.attentionOutput, attended);
 }
 
 function queryKeyValue(config: ModelConfig, own: Own, x: Tensor): Tensor[] {

@@ -8,7 +8,6 @@ import {
   concat,
   constant,
   equal,
-  gatherRows,
   input,
   lessOrEqual,
   max,
@@ -57,12 +56,21 @@ export function windowInputs({ windows, length }: WindowShape): WindowInputs {
   };
 }
 
-/** Final hidden states [B·T, D] of windows in which each row attends to its own past. */
-export function windowStates(config: ModelConfig, parameters: Parameters, inputs: WindowInputs): Tensor {
+/**
+ * Final hidden states of windows in which each row attends to its own past.
+ * @param places int [M], rows of [B·T]; all unless given
+ * @returns [M, D] or [B·T, D]
+ */
+export function windowStates(
+  config: ModelConfig,
+  parameters: Parameters,
+  inputs: WindowInputs,
+  places?: Tensor,
+): Tensor {
   const [, T] = inputs.tokens.shape;
   const bias = blockCausalBias(inputs.segments);
   const attend: Attend = (_layer, heads, scale) => attendToPast(heads, bias, scale);
-  return hiddenStates(config, parameters, { ...inputs, positionCount: T }, attend);
+  return hiddenStates(config, parameters, { ...inputs, positionCount: T, places }, attend);
 }
 
 /** Causal attention in stretches of queries, each against the keys up to its own end: no scores of later stretches. */
@@ -98,9 +106,8 @@ export interface TargetStatistics {
 }
 
 /**
- * Judges targets, with the output head applied only where there is one.
- * @param hidden  [B·T, D]
- * @param sources int [M], rows of `hidden`
+ * Judges targets.
+ * @param hidden  [M, D], final states of the tokens that have one
  * @param targets int [M], the token that follows each
  * @param temperature of the distribution that they are judged by, > 0
  */
@@ -108,16 +115,15 @@ export function judgeTargets(
   config: ModelConfig,
   parameters: Parameters,
   hidden: Tensor,
-  { sources, targets }: { sources: Tensor; targets: Tensor },
+  targets: Tensor,
   temperature = 1,
 ): TargetStatistics {
-  const [M] = sources.shape;
+  const [M] = targets.shape;
   const piece = Math.max(1, Math.min(M, Math.floor(largestLogitsPiece / config.vocabularySize)));
-  const selected = gatherRows(hidden, sources);
   const parts: TargetStatistics[] = [];
   for (let start = 0; start < M; start += piece) {
     const end = Math.min(M, start + piece);
-    const raw = outputLogits(config, parameters, slice(selected, 0, start, end));
+    const raw = outputLogits(config, parameters, slice(hidden, 0, start, end));
     const logits = temperature === 1 ? raw : multiply(raw, 1 / temperature);
     parts.push(judgeLogits(logits, slice(targets, 0, start, end)));
   }

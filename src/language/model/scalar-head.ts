@@ -1,7 +1,7 @@
 // The scalar head: one number of a hidden state. A reward model reads it at an answer's last token, a critic at
 // every token. It stands in the place of the output head, under the name that Transformers gives it.
 
-import { add, gatherRows, input, matmul, reshape } from '../../engine/graph/build.ts';
+import { add, input, matmul, reshape } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { Random } from '../../engine/random.ts';
 import type { ModelConfig } from './config.ts';
@@ -27,15 +27,14 @@ export function scalarHeadInputs(config: ModelConfig, options: { hasBias: boolea
 }
 
 /**
- * w·h + b at chosen places.
- * @param hidden [N,D] final hidden states
- * @param places int [M], rows of `hidden`
+ * w·h + b.
+ * @param hidden [M,D] final hidden states
  * @returns [M]
  */
-export function scalarHead(parameters: Parameters, hidden: Tensor, places: Tensor): Tensor {
-  const values = matmul(gatherRows(hidden, places), parameters[headWeight], { transposeB: true });
+export function scalarHead(parameters: Parameters, hidden: Tensor): Tensor {
+  const values = matmul(hidden, parameters[headWeight], { transposeB: true });
   const bias = parameters[headBias];
-  return reshape(bias ? add(values, bias) : values, places.shape);
+  return reshape(bias ? add(values, bias) : values, [hidden.shape[0]]);
 }
 
 /** A fresh head weight [1,D]: normal(0, 1/√(D+1)), so that scores begin near unit scale. Stiennon et al. 2020. */
