@@ -53,6 +53,7 @@ export const streams = {
   annotators: 9,
   head: 10,
   rollouts: 11,
+  statistics: 12,
 } as const;
 export type Stream = keyof typeof streams;
 

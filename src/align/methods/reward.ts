@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
+import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
@@ -175,7 +176,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
 
 const placeOf = ({ answers: [{ source }] }: RankedRow): string => `${source.file}:${source.line}`;
 
-/** Answers whose scores give mean and deviation, evenly spread over all that there are. */
+/** Answers whose scores give mean and deviation, drawn from all that there are. */
 const mostStatisticsAnswers = 512;
 
 /** The scale of the scores, and how good they are on held-out pairs, before the model is saved with both. */
@@ -183,11 +184,11 @@ async function conclude(
   backend: Backend,
   model: Model,
   { rows, heldOut, sftAnswers }: Comparisons,
-  { out, microBatchTokens: batchTokens, sftAnswers: files }: RewardOptions,
+  { out, seed, microBatchTokens: batchTokens, sftAnswers: files }: RewardOptions,
 ): Promise<void> {
   const score = (answers: readonly TokenRow[]) => sequenceScores(backend, model, answers, { batchTokens });
   const answers = sftAnswers ?? rows.flatMap((row) => row.answers);
-  const statistics = momentsOf(await score(spread(answers, mostStatisticsAnswers)));
+  const statistics = momentsOf(await score(drawn(answers, mostStatisticsAnswers, seed)));
   model.rewardStatistics = { mean: statistics.mean, deviation: statistics.deviation };
   const scores = await score(heldOut.flatMap(({ chosen, rejected }) => [chosen, rejected]));
   const pairs = heldOut.map(({ chosen, rejected, strength }, i) => ({
@@ -210,9 +211,9 @@ const readReport = async (out: string): Promise<RewardReport> =>
 
 const answerLength = ({ isTrained }: TokenRow): number => isTrained.reduce((count, flag) => count + flag, 0);
 
-function spread<T>(items: readonly T[], most: number): T[] {
-  const count = Math.min(items.length, most);
-  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
+function drawn<T>(items: readonly T[], most: number, seed: number): T[] {
+  const order = new Random(seed, 'statistics').permutation(items.length, 0);
+  return Array.from(order.subarray(0, most), (index) => items[index]);
 }
 
 /** The deviation is 1 where all scores are one number, so that it can be divided by. */
