@@ -17,10 +17,10 @@ import type { ReferenceAnswer } from '../monitor/signals.ts';
 import type { RunEvent } from '../run/events.ts';
 import { collectRollouts, rolloutSeed } from '../run/rollouts.ts';
 import { byRow, type TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
-import { mean } from './ppo-metrics.ts';
+import { mean, sum } from './ppo-metrics.ts';
 import type { PpoOptions } from './ppo-options.ts';
+import { paidScores } from './ppo-scores.ts';
 import type { PpoParts } from './ppo-setup.ts';
-import { toRewarded } from './prompted-policy.ts';
 
 /** Answers of the reference that the monitor learns from, and the step whose seeds they are drawn by. */
 const referenceAnswers = 192;
@@ -36,6 +36,8 @@ interface Verdict {
 
 export class Health {
   readonly ngrams: ReferenceNgrams;
+  /** In the answers that the monitor learnt from. */
+  readonly tokensGenerated: number;
   alarms = 0;
   /** By parameter; undefined before the first healthy step, and where nothing can go back. */
   healthy: Map<string, Float32Array> | undefined;
@@ -47,6 +49,7 @@ export class Health {
     this.options = options;
     this.policy = policy;
     this.ngrams = referenceNgrams(answers);
+    this.tokensGenerated = sum(answers.map(({ ids }) => ids.length));
     const { onAlarm: action, klBudget, samples: answersPerPrompt } = options;
     this.monitor = createHackingMonitor(answers, { action, klBudget, answersPerPrompt });
   }
@@ -65,7 +68,7 @@ export class Health {
     });
     const rollouts = await collectRollouts(generator, chosen, seeds, { ...options, stopIds });
     await generator.close();
-    const scores = await parts.rewards.score(rollouts.map(toRewarded));
+    const scores = await paidScores(parts.rewards, rollouts, options);
     const entropies: Float64Array[] = [];
     const rows = rollouts.map(({ tokens }) => tokens);
     for (const batch of tokenBatches(rows, parts.windowLength, options.microBatchTokens)) {

@@ -49,8 +49,8 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   valueClipRange: number;
   dualClip?: number;
   missingEos: 'replace' | 'subtract';
-  /** The score in the place of, or the penalty on, that of an answer without an end. */
-  missingEosScore: number;
+  /** The score in the place of, or the penalty on, that of an answer without an end; default −1, or 1. */
+  missingEosScore?: number;
   /** Scores are cut to ± this. */
   rewardClip?: number;
   whitenAdvantages: boolean;
@@ -66,6 +66,7 @@ export interface RewardSpecs {
 }
 
 export interface PpoResult extends RunResult {
+  /** In rollouts and in the answers that the monitor learnt from. */
   tokensGenerated: number;
   /** Through the policy’s updates, prompts included; the critic is trained on the same. */
   tokensTrained: number;

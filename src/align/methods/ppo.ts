@@ -20,7 +20,7 @@ import {
   requireUnitRatioAtStart,
   requireZeroKlAtStart,
 } from '../monitor/invariants.ts';
-import { generalisedAdvantages, scoresWithEosRule, tokenRewards, whiten } from '../objectives/advantages.ts';
+import { generalisedAdvantages, tokenRewards, whiten } from '../objectives/advantages.ts';
 import { adaptKlCoefficient, rolloutTokenKl, sequenceKl } from '../objectives/kl.ts';
 import type { RunEvent } from '../run/events.ts';
 import { createTrainer, learningRateAt } from '../run/gradient-learner.ts';
@@ -33,6 +33,7 @@ import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
 import { Health } from './ppo-health.ts';
 import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
 import type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
+import { paidScores } from './ppo-scores.ts';
 import { assemble, type PpoParts } from './ppo-setup.ts';
 import { PpoState, type Totals } from './ppo-state.ts';
 import { toRewarded } from './prompted-policy.ts';
@@ -102,11 +103,12 @@ class PpoLearner implements Learner {
       critic: createTrainer(backend, critic, options),
     };
     this.kept = new PpoState(parts, this.trainers, health);
+    this.totals.tokensGenerated = health.tokensGenerated;
   }
 
   async update(step: number, record: (event: RunEvent) => void): Promise<Update> {
     const rollouts = await this.act(step);
-    const scores = await this.reward(rollouts);
+    const scores = await paidScores(this.parts.rewards, rollouts, this.options);
     const judged = await this.judge(rollouts);
     const kl = rolloutTokenKl(this.options.klEstimator, judged);
     if (step === 0 && this.parts.isOwnReference) requireZeroKlAtStart(kl, judged.isResponseToken);
@@ -134,17 +136,6 @@ class PpoLearner implements Learner {
     const rollouts = await collectRollouts(this.generator, prompts, seeds, sampling, signal);
     this.totals.tokensGenerated += sum(rollouts.map(({ actions }) => actions.length));
     return rollouts;
-  }
-
-  /** One score an answer. An answer without an end has the one that the rule gives it. */
-  private async reward(rollouts: readonly Rollout[]): Promise<Float64Array> {
-    const { rewardClip = Number.POSITIVE_INFINITY, missingEos, missingEosScore } = this.options;
-    const scores = await this.parts.rewards.score(rollouts.map(toRewarded));
-    const clipped = scores.map((score) => Math.min(Math.max(score, -rewardClip), rewardClip));
-    const endsWithEos = rollouts.map(({ hasEos }) => Number(hasEos));
-    return missingEos === 'replace'
-      ? scoresWithEosRule(clipped, endsWithEos, { kind: 'replace', score: missingEosScore })
-      : scoresWithEosRule(clipped, endsWithEos, { kind: 'subtract', penalty: missingEosScore });
   }
 
   /** log π_old, log π_ref and V of every action, in the very batches that will be trained on. */

@@ -124,7 +124,9 @@ type Saved = { model: Model; tensors: NamedTensor[]; rest: unknown };
 
 export function learningRateAt(options: OptimizerOptions, step: number, totalSteps: number): number {
   const { schedule: kind, warmupRatio, learningRate } = options;
-  const schedule = { kind, warmupSteps: Math.ceil(warmupRatio * totalSteps), totalSteps };
+  // The only update of a run is not given to the warm-up, where it would change nothing.
+  const warmupSteps = Math.min(Math.ceil(warmupRatio * totalSteps), totalSteps - 1);
+  const schedule = { kind, warmupSteps, totalSteps };
   return learningRate * scheduleMultiplier(schedule, step);
 }
 

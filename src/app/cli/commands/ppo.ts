@@ -40,6 +40,7 @@ export const ppo = defineCommand({
     learningRate: positive.default(1e-4).describe('peak learning rate of the policy'),
     valueLearningRate: positive.default(1e-4).describe('peak learning rate of the critic'),
     schedule: trainingOptions.schedule.default('linear'),
+    warmupRatio: trainingOptions.warmupRatio.default(0),
     weightDecay: trainingOptions.weightDecay.default(0),
     epsilon: trainingOptions.epsilon.default(1e-5),
     beta: z.number().min(0).default(0.1).describe('price of a nat of KL to the reference'),
@@ -58,7 +59,7 @@ export const ppo = defineCommand({
       .enum(['replace', 'subtract'])
       .default('replace')
       .describe('what an answer without an end gets: a fixed score, or its own less a penalty'),
-    missingEosScore: z.number().default(-1).describe('that score, or that penalty'),
+    missingEosScore: z.number().optional().describe('that score, or that penalty; -1, or 1 unless given'),
     rewardClip: positive.optional().describe('scores are cut to plus or minus this'),
     whitenAdvantages: z.boolean().default(true).describe('bring advantages to mean 0 and deviation 1'),
     whitenRewards: z.boolean().default(false).describe('bring rewards to deviation 1'),
