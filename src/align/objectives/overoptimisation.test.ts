@@ -18,8 +18,10 @@ describe('the laws', () => {
   it.each([
     ['bestOfN', 0.9, 0.06],
     ['rl', 0.9, 0.4],
-  ] as const)('%s: exact points give back α and β with no error', (law, alpha, beta) => {
-    const fit = fitOveroptimisation(law, distances, distances.map(written[law]));
+  ] as const)('%s: exact points give back the start, α and β with no error', (law, alpha, beta) => {
+    const rewards = distances.map((d) => 0.7 + written[law](d));
+    const fit = fitOveroptimisation(law, distances, rewards);
+    expect(fit.start.value).toBeCloseTo(0.7, 12);
     expect(fit.alpha.value).toBeCloseTo(alpha, 12);
     expect(fit.beta.value).toBeCloseTo(beta, 12);
     expect(fit.alpha.standardError).toBeLessThan(1e-12);
@@ -48,36 +50,48 @@ describe('the laws', () => {
 
 describe('the fit', () => {
   it('equals a regression worked by hand', () => {
-    // R = 1, 0, 1 at d = 1, 2, 3: Σd² = 14, Σd³ = 36, Σd⁴ = 98, ΣRd = 4, ΣRd² = 10, determinant 76;
-    // α = (98·4 − 36·10)/76 = 8/19, β = −(14·10 − 36·4)/76 = 1/19; residuals 12, −12 and 4 of 19, one degree free.
-    const { alpha, beta, residualDeviation } = fitOveroptimisation('bestOfN', [1, 2, 3], [1, 0, 1]);
-    expect(alpha.value).toBeCloseTo(8 / 19, 12);
-    expect(beta.value).toBeCloseTo(1 / 19, 12);
-    expect(residualDeviation).toBeCloseTo(Math.sqrt(304) / 19, 12);
-    expect(alpha.standardError).toBeCloseTo((Math.sqrt(304) / 19) * Math.sqrt(98 / 76), 12);
-    expect(beta.standardError).toBeCloseTo((Math.sqrt(304) / 19) * Math.sqrt(14 / 76), 12);
+    // R = 0, 2, 1, 1 at d = 0 … 3, by the orthogonal polynomials 1, 2d − 3 and d² − 3d + 1, whose squares sum to 4, 20
+    // and 4: R = 1 + (2d − 3)/10 − (d² − 3d + 1)/2 = 0.2 + 1.7d − 0.5d²; residuals ∓0.2 and ±0.6, one degree free.
+    const fit = fitOveroptimisation('bestOfN', [0, 1, 2, 3], [0, 2, 1, 1]);
+    const { start, alpha, beta, residualDeviation } = fit;
+    expect(start.value).toBeCloseTo(0.2, 12);
+    expect(alpha.value).toBeCloseTo(1.7, 12);
+    expect(beta.value).toBeCloseTo(0.5, 12);
+    expect(residualDeviation).toBeCloseTo(Math.sqrt(0.8), 12);
+    expect(start.standardError).toBeCloseTo(Math.sqrt(0.8 * (1 / 4 + 9 / 20 + 1 / 4)), 12);
+    expect(alpha.standardError).toBeCloseTo(Math.sqrt(0.8 * (4 / 20 + 9 / 4)), 12);
+    expect(beta.standardError).toBeCloseTo(Math.sqrt(0.8 / 4), 12);
     expect(alpha.interval[1] - alpha.value).toBeCloseTo(12.7062047 * alpha.standardError, 5);
   });
 
-  it('covers the truth in about 95 of 100 noisy repetitions', () => {
+  it('covers start, α and β in about 95 of 100 noisy repetitions', () => {
     const random = new Random(3, 'testing');
     const repetitions = 400;
-    let covered = 0;
+    const truth = { start: 0.7, alpha: 0.9, beta: 0.4 };
+    const covered = { start: 0, alpha: 0, beta: 0 };
     for (let r = 0; r < repetitions; r++) {
-      const noisy = distances.map((d, i) => written.rl(d) + 0.2 * random.normal(r, i));
-      const [low, high] = fitOveroptimisation('rl', distances, noisy).alpha.interval;
-      if (low <= 0.9 && 0.9 <= high) covered++;
+      const noisy = distances.map((d, i) => truth.start + written.rl(d) + 0.2 * random.normal(r, i));
+      const fit = fitOveroptimisation('rl', distances, noisy);
+      for (const name of ['start', 'alpha', 'beta'] as const) {
+        const [low, high] = fit[name].interval;
+        if (low <= truth[name] && truth[name] <= high) covered[name]++;
+      }
     }
-    expect(covered / repetitions).toBeGreaterThan(0.92);
-    expect(covered / repetitions).toBeLessThan(0.98);
+    for (const count of Object.values(covered)) {
+      expect(count / repetitions).toBeGreaterThan(0.92);
+      expect(count / repetitions).toBeLessThan(0.98);
+    }
   });
 
   it('refuses too few points, equal distances, and distances below 0', () => {
-    expect(() => fitOveroptimisation('rl', [1, 2], [1, 2])).toThrow('3 points or more, got 2');
-    expect(() => fitOveroptimisation('bestOfN', [2, 2, 2], [1, 1, 1])).toThrow('distances that differ');
-    expect(() => fitOveroptimisation('rl', [0, 0, 0], [1, 1, 1])).toThrow('distances that differ');
-    expect(() => fitOveroptimisation('rl', [1, -2, 3], [1, 1, 1])).toThrow('distance 1: expected');
-    expect(() => fitOveroptimisation('rl', [1, 2, 3], [1, 1, Number.NaN])).toThrow('reward 2: expected');
+    const ones = [1, 1, 1, 1];
+    expect(() => fitOveroptimisation('rl', [1, 2, 3], [1, 2, 3])).toThrow('4 points or more, got 3');
+    expect(() => fitOveroptimisation('bestOfN', [2, 2, 2, 2], ones)).toThrow('distances that differ');
+    expect(() => fitOveroptimisation('rl', [0, 3, 3, 0], ones)).toThrow('distances that differ');
+    expect(() => fitOveroptimisation('rl', [1, -2, 3, 4], ones)).toThrow('distance 1: expected');
+    expect(() => fitOveroptimisation('rl', [1, 2, 3, 4], [1, 1, Number.NaN, 1])).toThrow(
+      'reward 2: expected',
+    );
     expect(() => fitOveroptimisation('rl', [1, 2, 3], [1, 1])).toThrow('3 rewards');
   });
 });

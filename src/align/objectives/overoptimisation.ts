@@ -7,7 +7,7 @@ import { requireAbove } from './requirements.ts';
 export type OveroptimisationLaw = 'bestOfN' | 'rl';
 
 interface Law {
-  /** The law is linear in its parameters: R = α·d + β·slopeOfBeta(d). */
+  /** The law is linear in its parameters: R = α·d + β·slopeOfBeta(d), above the start. */
   slopeOfBeta: (d: number) => number;
   /** Where R is largest, for β > 0. */
   peakDistance: (alpha: number, beta: number) => number;
@@ -41,51 +41,61 @@ export function predictedReward(
 export interface FittedParameter {
   value: number;
   standardError: number;
-  /** 95%, by Student's t with N − 2 degrees of freedom. */
+  /** 95%, by Student's t with N − 3 degrees of freedom. */
   interval: readonly [number, number];
 }
 
 export interface OveroptimisationFit {
+  /** c: gold reward of the initial policy. */
+  start: FittedParameter;
   alpha: FittedParameter;
   beta: FittedParameter;
-  /** √(Σ residual² / (N − 2)), in units of reward. */
+  /** √(Σ residual² / (N − 3)), in units of reward. */
   residualDeviation: number;
-  /** Where more optimisation begins to hurt; absent when β ≤ 0 or α ≤ 0: nothing falls, or nothing rises. */
+  /**
+   * Where more optimisation begins to hurt, its reward above the start; absent when β ≤ 0 or α ≤ 0: nothing falls, or
+   * nothing rises.
+   */
   peak?: { distance: number; klNats: number; reward: number };
 }
 
 /**
- * α and β of a law by least squares.
+ * Start, α and β of a law by least squares: R = c + α·d + β·slopeOfBeta(d). Gao et al. set c to 0; here it is fitted, as
+ * the reward that was measured at the initial policy is as noisy as every other. Distances count as exact, errors as
+ * independent and of one size.
  * @param distances d = √KL ≥ 0, N of them
- * @param rewards   gold reward less that of the initial policy, so that R(0) = 0, N of them
- * @throws ShapeError when the lists differ in length; UserError when fewer than 3 points are given, when one is not
- *   finite or a distance below 0, or when fewer than 2 distances above 0 differ
+ * @param rewards   gold reward, N of them
+ * @throws ShapeError when the lists differ in length; UserError when fewer than 4 points are given, when one is not
+ *   finite or a distance below 0, or when the law cannot tell the distances apart: 3 at least must differ
  */
 export function fitOveroptimisation(
   law: OveroptimisationLaw,
   distances: ArrayLike<number>,
   rewards: ArrayLike<number>,
 ): OveroptimisationFit {
-  const points = pointsOf(law, distances, rewards);
-  const [aa, ab, bb] = [dot(points, 'a', 'a'), dot(points, 'a', 'b'), dot(points, 'b', 'b')];
-  const [ar, br] = [dot(points, 'a', 'reward'), dot(points, 'b', 'reward')];
+  const { mean, centred } = centre(pointsOf(law, distances, rewards));
+  const [aa, ab, bb] = [dot(centred, 'a', 'a'), dot(centred, 'a', 'b'), dot(centred, 'b', 'b')];
+  const [ar, br] = [dot(centred, 'a', 'reward'), dot(centred, 'b', 'reward')];
   const determinant = aa * bb - ab * ab;
   if (!(determinant > 1e-12 * aa * bb)) {
     throw new UserError({
       where: `fit of ${law}`,
-      expected: 'distances that differ, two above 0 at least',
+      expected: 'distances that differ, three at least',
       found: `${Array.from(distances).slice(0, 5).join(', ')}`,
     });
   }
   const alpha = (bb * ar - ab * br) / determinant;
   const beta = (aa * br - ab * ar) / determinant;
-  const freedom = points.length - 2;
-  const squares = points.reduce((sum, { a, b, reward }) => sum + (reward - alpha * a - beta * b) ** 2, 0);
+  const freedom = centred.length - 3;
+  const squares = centred.reduce((sum, { a, b, reward }) => sum + (reward - alpha * a - beta * b) ** 2, 0);
   const variance = squares / freedom;
   const quantile = studentQuantile95(freedom);
+  const withError = (value: number, spread: number) => fitted(value, Math.sqrt(variance * spread), quantile);
+  const startSpread = (mean.a ** 2 * bb - 2 * mean.a * mean.b * ab + mean.b ** 2 * aa) / determinant;
   return {
-    alpha: withError(alpha, Math.sqrt((variance * bb) / determinant), quantile),
-    beta: withError(beta, Math.sqrt((variance * aa) / determinant), quantile),
+    start: withError(mean.reward - alpha * mean.a - beta * mean.b, 1 / centred.length + startSpread),
+    alpha: withError(alpha, bb / determinant),
+    beta: withError(beta, aa / determinant),
     residualDeviation: Math.sqrt(variance),
     peak: alpha > 0 && beta > 0 ? peakOf(law, alpha, beta) : undefined,
   };
@@ -107,10 +117,10 @@ function pointsOf(
     const [expected, found] = [`${distances.length} rewards, one a distance`, `${rewards.length}`];
     throw new ShapeError({ where: `fit of ${law}`, expected, found });
   }
-  if (distances.length < 3) {
+  if (distances.length < 4) {
     throw new UserError({
       where: `fit of ${law}`,
-      expected: '3 points or more',
+      expected: '4 points or more',
       found: `${distances.length}`,
     });
   }
@@ -121,10 +131,20 @@ function pointsOf(
   });
 }
 
+/** Less their means, which takes the start out of the equations of α and β. */
+function centre(points: readonly Point[]): { mean: Point; centred: Point[] } {
+  const meanOf = (key: keyof Point) => points.reduce((sum, point) => sum + point[key], 0) / points.length;
+  const mean = { a: meanOf('a'), b: meanOf('b'), reward: meanOf('reward') };
+  const centred = points.map(({ a, b, reward }) => {
+    return { a: a - mean.a, b: b - mean.b, reward: reward - mean.reward };
+  });
+  return { mean, centred };
+}
+
 const dot = (points: readonly Point[], x: keyof Point, y: keyof Point): number =>
   points.reduce((sum, point) => sum + point[x] * point[y], 0);
 
-function withError(value: number, standardError: number, quantile: number): FittedParameter {
+function fitted(value: number, standardError: number, quantile: number): FittedParameter {
   return {
     value,
     standardError,

@@ -1,23 +1,45 @@
 import { describe, expect, it } from 'vitest';
+import { Random } from '../../engine/random.ts';
 import { overoptimisationOf } from './overoptimisation.ts';
 
 const steps = Array.from({ length: 12 }, (_, i) => i + 1);
 /** KL of 0, 1, 4, 9 … nats: distances 0, 1, 2, 3 … */
 const squares = { steps, values: steps.map((step) => (step - 1) ** 2) };
 const curve = (at: (distance: number) => number) => ({ steps, values: steps.map((step) => at(step - 1)) });
+const scores = curve((d) => d);
+const truth = { start: 0.4, alpha: 0.3, beta: 0.15 };
+const law = (d: number) => truth.start + (d === 0 ? 0 : d * (truth.alpha - truth.beta * Math.log(d)));
 
 describe('overoptimisationOf', () => {
   it('finds the law that gold was made from', () => {
-    const gold = curve((d) => 0.4 + (d === 0 ? 0 : d * (0.3 - 0.15 * Math.log(d))));
-    const scores = curve((d) => d);
+    const gold = curve(law);
     const { ppo_no_kl } = overoptimisationOf({
       ppo_no_kl: { 'objective/kl': squares, 'objective/scores': scores, 'gold/gold': gold },
     });
     const { alpha, beta, start, peak } = ppo_no_kl!.fit!;
-    expect(start).toBe(0.4);
-    expect([alpha, beta]).toEqual([expect.closeTo(0.3, 9), expect.closeTo(0.15, 9)]);
+    expect([start, alpha, beta]).toEqual([0.4, 0.3, 0.15].map((value) => expect.closeTo(value, 9)));
     expect(peak!.distance).toBeCloseTo(Math.E, 9);
     expect(ppo_no_kl!.proxy[3]).toEqual({ distance: 3, value: 3 });
+  });
+
+  it('covers start, α and β in about 95 of 100 runs whose gold is noisy from the first step on', () => {
+    const random = new Random(5, 'testing');
+    const runs = 400;
+    const covered = { start: 0, alpha: 0, beta: 0 };
+    for (let run = 0; run < runs; run++) {
+      const gold = curve((d) => law(d) + 0.05 * random.normal(run, d));
+      const { fit } = overoptimisationOf({
+        ppo: { 'objective/kl': squares, 'objective/scores': scores, 'gold/gold': gold },
+      }).ppo!;
+      for (const name of ['start', 'alpha', 'beta'] as const) {
+        const [low, high] = fit![`interval_${name}`];
+        if (low <= truth[name] && truth[name] <= high) covered[name]++;
+      }
+    }
+    for (const count of Object.values(covered)) {
+      expect(count / runs).toBeGreaterThan(0.92);
+      expect(count / runs).toBeLessThan(0.98);
+    }
   });
 
   it('sets a KL that was estimated below 0 at no distance', () => {

@@ -1,4 +1,4 @@
-// Proxy and gold of a PPO run against its distance from SFT, and the law fitted to gold.
+// Proxy and gold of a PPO run against its distance from SFT, and the law fitted to gold above a start of its own.
 // Gao, Schulman and Hilton 2022 (arXiv:2210.10760).
 
 import { distanceOf, fitOveroptimisation } from '../../align/objectives/overoptimisation.ts';
@@ -41,16 +41,16 @@ function fitOf(points: Overoptimisation['gold']): Overoptimisation['fit'] {
   const furthest = Math.max(0, ...points.map(({ distance }) => distance));
   const distinct = new Set(points.map(({ distance }) => distance)).size;
   if (distinct < LEAST_POINTS || furthest < LEAST_DISTANCE) return undefined;
-  const start = points[0].value;
-  const { alpha, beta, peak } = fitOveroptimisation(
+  const { start, alpha, beta, peak } = fitOveroptimisation(
     'rl',
     points.map(({ distance }) => distance),
-    points.map(({ value }) => value - start),
+    points.map(({ value }) => value),
   );
   return {
     alpha: alpha.value,
     beta: beta.value,
-    start,
+    start: start.value,
+    interval_start: start.interval,
     interval_alpha: alpha.interval,
     interval_beta: beta.interval,
     peak,

@@ -52,11 +52,12 @@ export interface Overoptimisation {
   proxy: { distance: number; value: number }[];
   gold: { distance: number; value: number }[];
   pass_rate: { distance: number; value: number }[];
-  /** R(d) = d(α − β ln d) fitted to gold less its first value; absent with too few points. */
+  /** start + d(α − β ln d) fitted to gold; absent with too few points. */
   fit?: {
     alpha: number;
     beta: number;
     start: number;
+    interval_start: readonly [number, number];
     interval_alpha: readonly [number, number];
     interval_beta: readonly [number, number];
     peak?: { distance: number; klNats: number; reward: number };

@@ -215,12 +215,12 @@ export const words = {
   'over.pass_rate': { en: 'What is meant: pass rate', ko: '바라는 값: 통과율' },
   'over.x': { en: '√KL from SFT along training, √nats', ko: '학습 중 SFT와의 √KL, √내트' },
   'over.lead': {
-    en: 'Along training the proxy keeps rising with √KL. Where gold bends down, the reward model is being over-optimised. Dashed: R = d(α − β ln d) of Gao et al. 2022.',
-    ko: '학습하는 동안 대리 보상은 √KL과 함께 계속 오릅니다. 정답 보상이 꺾이는 곳부터가 보상 모델 과최적화입니다. 점선: Gao 외 2022의 R = d(α − β ln d).',
+    en: 'Along training the proxy keeps rising with √KL. Where gold bends down, the reward model is being over-optimised. Dashed: c + d(α − β ln d), the law of Gao et al. 2022 above a fitted start c.',
+    ko: '학습하는 동안 대리 보상은 √KL과 함께 계속 오릅니다. 정답 보상이 꺾이는 곳부터가 보상 모델 과최적화입니다. 점선: c + d(α − β ln d), 곧 맞춘 시작값 c에 Gao 외 2022의 법칙을 더한 것.',
   },
   'over.fit': {
-    en: '{method}: α = {alpha}, β = {beta}.',
-    ko: '{method}: α = {alpha}, β = {beta}.',
+    en: '{method}: c = {start}, α = {alpha}, β = {beta}.',
+    ko: '{method}: c = {start}, α = {alpha}, β = {beta}.',
   },
   'over.peak': {
     en: 'The fitted gold peaks at √KL = {distance} (KL {kl} nats).',

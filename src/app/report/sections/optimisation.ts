@@ -132,6 +132,7 @@ function fitSentences({ overoptimisation }: Report): Bilingual[] {
       withBounds({ value, low, high, n: 0 }, significant);
     const parameters = say('over.fit', {
       method: methodName(name),
+      start: bounds(fit.start, fit.interval_start),
       alpha: bounds(fit.alpha, fit.interval_alpha),
       beta: bounds(fit.beta, fit.interval_beta),
     });
