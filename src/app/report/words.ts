@@ -230,6 +230,10 @@ export const words = {
     en: 'The fit would peak at √KL = {distance}, beyond what this run reached.',
     ko: '맞춘 곡선의 꼭대기(√KL = {distance})는 이 실행이 닿은 곳 너머에 있습니다.',
   },
+  'over.unclear': {
+    en: 'The interval of β holds 0: this run does not tell whether gold bends down.',
+    ko: 'β의 구간에 0이 들어 있어, 정답 보상이 꺾이는지 이 실행으로는 알 수 없습니다.',
+  },
   'over.noPeak': {
     en: 'The fit has no peak: within this run gold does not rise and then fall.',
     ko: '맞춘 곡선에 꼭대기가 없습니다. 이 실행 안에서는 정답 보상이 올랐다가 떨어지지 않습니다.',

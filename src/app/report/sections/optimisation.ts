@@ -136,14 +136,16 @@ function fitSentences({ overoptimisation }: Report): Bilingual[] {
       alpha: bounds(fit.alpha, fit.interval_alpha),
       beta: bounds(fit.beta, fit.interval_beta),
     });
-    return [joined([parameters, peakSentence(fit, gold)])];
+    return [joined([parameters, bendSentence(fit, gold)])];
   });
 }
 
-function peakSentence(
-  { peak }: NonNullable<Overoptimisation['fit']>,
+/** A peak is told only where chance alone does not bend gold down. */
+function bendSentence(
+  { peak, interval_beta: [low, high] }: NonNullable<Overoptimisation['fit']>,
   gold: Overoptimisation['gold'],
 ): Bilingual {
+  if (low <= 0 && high >= 0) return say('over.unclear');
   if (!peak) return say('over.noPeak');
   const distance = significant(peak.distance);
   const isReached = gold.some((point) => point.distance >= peak.distance);
