@@ -1,7 +1,7 @@
-// The events of every run of a road: curves by metric, and alarms.
+// The events of every run of a road: curves by metric, alarms, and what kept a run from going as planned.
 
 import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
-import { type Alarm, type Curve, keyOf, type Report } from './report-json.ts';
+import { type Alarm, type Curve, type Incident, keyOf, type Report } from './report-json.ts';
 
 interface Step {
   step: number;
@@ -9,17 +9,27 @@ interface Step {
   metrics: Record<string, number>;
 }
 
-/** By stage. */
-export type StageEvents = Record<string, { steps: Step[]; alarms: Alarm[] }>;
+interface RunEvents extends Pick<Incident, 'stopped' | 'skipped'> {
+  steps: Step[];
+  alarms: Alarm[];
+}
+
+/** By stage; of those that have begun. */
+export type StageEvents = Record<string, RunEvents>;
+
+type Row = Record<string, unknown>;
 
 export async function readEvents(road: Road): Promise<StageEvents> {
   const events: StageEvents = {};
   for (const { name } of road.stages) {
     const rows = await readRowsIfThere(stageNamed(road, name), 'events.jsonl');
     if (rows.length === 0) continue;
+    const ofType = (wanted: string) => rows.filter(({ type }) => type === wanted);
     events[name] = {
-      steps: rows.filter(({ type }) => type === 'step').map(readStep),
-      alarms: rows.filter(({ type }) => type === 'alarm').map(readAlarm),
+      steps: ofType('step').map(readStep),
+      alarms: ofType('alarm').map(readAlarm),
+      stopped: ofType('stopped').map(readStopped).at(-1),
+      skipped: readSkipped(ofType('skipped')),
     };
   }
   return events;
@@ -28,7 +38,7 @@ export async function readEvents(road: Road): Promise<StageEvents> {
 /** Counts and rates of tokens are costs, and no curves. */
 const notCurves = ['step', 'tokens', 'tokensPerSecond'];
 
-function readStep(row: Record<string, unknown>): Step {
+function readStep(row: Row): Step {
   const { step, tokens, metrics = {} } = row;
   const figures = { ...row, ...(metrics as object) };
   const numbers = Object.entries(figures).filter(
@@ -41,11 +51,25 @@ function readStep(row: Record<string, unknown>): Step {
   };
 }
 
-function readAlarm({ step, signals, message }: Record<string, unknown>): Alarm {
+function readAlarm({ step, signals, message }: Row): Alarm {
   return {
     step: step as number,
     signals: (signals ?? []) as Alarm['signals'],
     message: String(message ?? ''),
+  };
+}
+
+function readStopped({ step, reason }: Row): Incident['stopped'] {
+  return { step: step as number, reason: String(reason ?? '') };
+}
+
+/** Updates alone: rows that were left out are told with the data. */
+function readSkipped(rows: readonly Row[]): Incident['skipped'] {
+  const updates = rows.filter(({ what }) => what === 'update');
+  if (updates.length === 0) return undefined;
+  return {
+    updates: updates.reduce((sum, { count }) => sum + Number(count ?? 1), 0),
+    reason: String(updates[0].reason ?? ''),
   };
 }
 

@@ -6,11 +6,11 @@ import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
 import type { Interval } from '../../align/scoring/intervals.ts';
 import { correlation } from './correlation.ts';
 import { readCurves, readEvents, type StageEvents } from './curves.ts';
+import { incidentsOf } from './incidents.ts';
 import { methodCosts } from './method-costs.ts';
 import { overoptimisationOf } from './overoptimisation.ts';
 import { type Road, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-road.ts';
 import {
-  type Alarm,
   type Figures,
   type MethodName,
   type MethodReport,
@@ -44,7 +44,8 @@ export async function measureRoad(road: Road): Promise<Report> {
     reward_model: await rewardModelReport(road, evaluations.sft?.answers ?? []),
     labels: await labelsOf(road),
     coaching: coachingOf(evaluations),
-    alarms: alarmsOf(road, events),
+    alarms: alarmsOf(events),
+    incidents: incidentsOf(road, events),
     overlap: await overlapOf(road),
     curves,
     overoptimisation: overoptimisationOf(curves),
@@ -128,9 +129,9 @@ function coachingOf(evaluations: Partial<Record<MethodName, Evaluation>>): Repor
   return Object.fromEntries(measured.map(([name, { coaching }]) => [name, coaching]));
 }
 
-function alarmsOf(road: Road, events: StageEvents): Report['alarms'] {
-  const run = ppoNames.filter((name) => stageNamed(road, stageOf(name)));
-  return Object.fromEntries(run.map((name) => [name, events[stageOf(name)]?.alarms ?? ([] as Alarm[])]));
+function alarmsOf(events: StageEvents): Report['alarms'] {
+  const begun = ppoNames.filter((name) => events[stageOf(name)]);
+  return Object.fromEntries(begun.map((name) => [name, events[stageOf(name)].alarms]));
 }
 
 /** Without the model's folder and the tokens: one is a path, the others are costs. */

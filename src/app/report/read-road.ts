@@ -12,7 +12,7 @@ const stageSchema = z.object({
   name: z.string(),
   command: z.string(),
   folder: z.string(),
-  status: z.string().default(''),
+  status: z.string().default('unknown'),
   seconds: z.number().nullish(),
   peak_memory_bytes: z.number().nullish(),
   options: z.record(z.string(), z.unknown()).nullish(),
@@ -82,6 +82,11 @@ function locate(roadFolder: string, written: string): string {
   const beside = join(roadFolder, basename(written));
   if (existsSync(beside)) return beside;
   return isAbsolute(written) ? written : resolve(roadFolder, written);
+}
+
+/** Whether it came to its end, in this run of the road or in an earlier one. */
+export function isFinished({ status }: Stage): boolean {
+  return status === 'done' || status === 'unchanged';
 }
 
 /** The stage of that name, once it has made its folder. */

@@ -41,6 +41,16 @@ export interface RewardModelReport {
 
 export type Alarm = Omit<AlarmEvent, 'type'>;
 
+/** What went otherwise than planned in a stage. */
+export interface Incident {
+  /** What became of a stage that has no end, as road.json says it: `pending`, `running`, `interrupted`, `failed`. */
+  unfinished?: string;
+  /** The method itself ended the run, or took back what it had learnt last. */
+  stopped?: { step: number; reason: string };
+  /** Updates that changed nothing, and why the first of them did not. */
+  skipped?: { updates: number; reason: string };
+}
+
 /** One figure over the steps of a run; it need not be measured at every step. */
 export interface Curve {
   steps: number[];
@@ -116,7 +126,10 @@ export interface Report {
   reward_model?: RewardModelReport;
   labels?: Figures;
   coaching: Partial<Record<MethodName, { right: Interval; majority: Interval }>>;
+  /** Of the runs that have begun: empty where there was none so far. */
   alarms: Partial<Record<PpoName, Alarm[]>>;
+  /** By stage, such as `ppo_no_kl`; of those alone that have one. */
+  incidents: Record<string, Incident>;
   overlap?: Figures;
   /** By stage, such as `ppo_no_kl`, then by metric, such as `objective/kl`. */
   curves: Record<string, Record<string, Curve>>;

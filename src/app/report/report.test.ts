@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeReport } from './report.ts';
 import type { Report } from './report-json.ts';
+import { optimisationSection } from './sections/optimisation.ts';
 import { type SyntheticOptions, writeSyntheticRoad } from './testing/synthetic-road.ts';
 
 const hostileText = '</script><script>alert(1)</script><img src=x onerror=alert(2)> ``` {}';
@@ -238,6 +247,96 @@ describe('a road that lacks stages', () => {
     };
     const written = await writeReport(await makeRoad({ without }));
     expect(readJson(written.reportJson)).toMatchObject({ recipe: 'quickstart', methods: {}, samples: [] });
+  });
+});
+
+describe('the sentences on over-optimisation', () => {
+  const told = (alpha: number, beta: number, intervalOfBeta: readonly [number, number]) => {
+    const gold = [0, 4].map((distance) => ({ distance, value: 0.5 }));
+    const peak = { distance: Math.E, klNats: Math.E ** 2, reward: 0.1 };
+    const bounds = { interval_start: [0, 1], interval_alpha: [0, 1], interval_beta: intervalOfBeta } as const;
+    const fit = { alpha, beta, start: 0.5, ...bounds, peak };
+    const run = { proxy: [], pass_rate: [], gold, fit };
+    return JSON.stringify(optimisationSection({ ...report, overoptimisation: { ppo: run } }));
+  };
+
+  it('tell of a peak only where β is above 0 with its interval', () => {
+    expect(told(0.3, 0.15, [0.1, 0.2])).toContain('The fitted gold peaks at √KL = 2.72');
+    const unclear = told(0.3, 0.15, [-0.1, 0.4]);
+    expect(unclear).not.toContain('peaks');
+    expect(unclear).toContain('this run does not tell whether gold bends down');
+  });
+});
+
+describe('a road that did not go as planned', () => {
+  let report: Report;
+  let english: string;
+  let korean: string;
+  beforeAll(async () => {
+    const folder = await makeRoad();
+    changeStages(folder, {
+      'ppo-no-kl': { status: 'interrupted', seconds: 3 },
+      'ppo-frozen': { status: 'pending' },
+    });
+    const events = (name: string) => join(folder, `${name}-0a1b2c3d`, 'events.jsonl');
+    appendFileSync(events('dpo'), jsonLines(skippedUpdate(7), skippedUpdate(8)));
+    const reason = 'the KL of 7.00 nats an answer is beyond the budget of 5, at step 20';
+    appendFileSync(events('ppo'), jsonLines({ type: 'stopped', step: 21, reason, metrics: {} }));
+    const quiet = readRows(events('ppo-no-kl')).filter(({ type }) => type !== 'alarm');
+    writeFileSync(events('ppo-no-kl'), jsonLines(...quiet));
+    rmSync(join(folder, 'ppo-frozen-0a1b2c3d'), { recursive: true });
+    const { reportJson } = await writeReport(folder);
+    report = readJson(reportJson);
+    [english, korean] = ['report.md', 'report.ko.md'].map((name) => readFileSync(join(folder, name), 'utf8'));
+  });
+  const changeStages = (folder: string, changes: Record<string, object>) => {
+    const road = readJson(folder, 'road.json');
+    for (const stage of road.stages) Object.assign(stage, changes[stage.name]);
+    writeFileSync(join(folder, 'road.json'), JSON.stringify(road));
+  };
+  const jsonLines = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const skippedUpdate = (step: number) => ({
+    ...{ type: 'skipped', step, what: 'update', count: 1, reason: `loss NaN at step ${step}` },
+  });
+
+  it('holds what happened by stage, and nothing of the stages that went well', () => {
+    expect(report.incidents).toEqual({
+      dpo: { skipped: { updates: 2, reason: 'loss NaN at step 7' } },
+      ppo: { stopped: { step: 21, reason: expect.stringMatching(/beyond the budget of 5/) } },
+      ppo_no_kl: { unfinished: 'interrupted' },
+      ppo_frozen: { unfinished: 'pending' },
+    });
+    expect(report.alarms).toEqual({ ppo: [], ppo_no_kl: [] });
+  });
+
+  it('says so in both languages before anything else', () => {
+    const first = (text: string) => text.slice(0, text.indexOf('\n## 2'));
+    expect(first(english)).toContain(
+      'Not finished: PPO without KL (interrupted); PPO, β too large (pending).',
+    );
+    expect(first(english)).toContain('Updates that DPO left out: 2. Why the first: loss NaN at step 7.');
+    expect(first(english)).toMatch(/PPO was stopped: the KL of 7\.00 nats .* at step 20\./);
+    expect(first(korean)).toContain('끝나지 않은 단계: KL 없는 PPO (중단됨); β가 너무 큰 PPO (대기).');
+    expect(first(korean)).toContain('DPO: 건너뛴 갱신 2회.');
+    expect(first(korean)).toMatch(/PPO: 실행이 멈추었습니다\. 이유: the KL of 7\.00/);
+  });
+
+  it('never calls a run quiet that has not ended', () => {
+    expect(english).toContain('- hacking without KL: **interrupted** (no alarm so far)');
+    expect(english).toContain('The monitor has raised no alarm so far.');
+    expect(english).toContain('- PPO without KL is not finished (interrupted); alarms so far: 0.');
+    expect(english).toContain('- PPO: no alarm.\n- PPO was stopped: ');
+    expect(english).not.toMatch(/PPO without KL: no alarm|not flagged|raised no alarm\./);
+    expect(korean).not.toMatch(/KL 없는 PPO: 경보 없음|감지 안 됨/);
+  });
+
+  it('marks its stages on the road and among the costs', () => {
+    expect(english).toMatch(/^\d+\. PPO · stopped/m);
+    expect(english).toMatch(/^\d+\. PPO without KL · interrupted/m);
+    expect(english).toMatch(/^\d+\. PPO, β too large · pending/m);
+    expect(english).toMatch(/^\| dpo · updates left out: 2 \|/m);
+    expect(english).toMatch(/^\| ppo-no-kl · interrupted \|/m);
+    expect(english).toMatch(/^\| sft \|/m);
   });
 });
 

@@ -4,6 +4,7 @@ import {
   type Bilingual,
   type Form,
   fixed,
+  joined,
   percent,
   plain,
   points,
@@ -13,6 +14,7 @@ import {
 } from './bilingual.ts';
 import type { Block, Cell, ReportDocument } from './document.ts';
 import { type MethodName, methodNames } from './report-json.ts';
+import { incidentSentences } from './sections/incidents.ts';
 import { methodName, nothing } from './sections/methods-of.ts';
 import {
   type ChangedMetric,
@@ -37,7 +39,7 @@ export function composeSeedDocument(summary: SeedSummary): ReportDocument {
         ...{ id: 'changes', title: say('seeds.changes'), short: say('seeds.changes.short') },
         blocks: [
           { kind: 'text', text: say('seeds.changes.lead') },
-          ...failures(summary),
+          ...incidents(summary),
           ...changedMetrics.flatMap((metric) => changeBlocks(summary, metric)),
         ],
       },
@@ -50,10 +52,13 @@ export function composeSeedDocument(summary: SeedSummary): ReportDocument {
   };
 }
 
-function failures({ seeds }: SeedSummary): Block[] {
-  const items = seeds.flatMap(({ seed, status, failure = '' }) =>
-    status === 'failed' ? [say('seeds.failed', { seed: String(seed), failure })] : [],
-  );
+/** Seeds that have no figures, and what went otherwise than planned in those that have. */
+function incidents({ seeds }: SeedSummary): Block[] {
+  const items = seeds.flatMap(({ seed: number, status, failure = '', incidents: told = {} }) => {
+    const seed = String(number);
+    if (status === 'failed') return [say('seeds.failed', { seed, failure })];
+    return incidentSentences(told).map((sentence) => joined([say('seeds.seed', { seed }), sentence], ': '));
+  });
   return items.length > 0 ? [{ kind: 'list', items }] : [];
 }
 

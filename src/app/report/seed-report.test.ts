@@ -10,8 +10,8 @@ import { writeSyntheticRoad } from './testing/synthetic-road.ts';
 const interval = (value: number) => ({ value, low: value, high: value, n: 100 });
 /** A road in which PPO's gold rose by so much. */
 const reportOf = (seed: number, sftGold: number, rise: number): Report => ({
-  ...{ recipe: 'small', seed, coaching: {}, alarms: {}, curves: {}, overoptimisation: {} },
-  ...{ samples: [], hacked: [], costs: { seconds: seed, stages: [], methods: {} } },
+  ...{ recipe: 'small', seed, coaching: {}, alarms: {}, incidents: {}, curves: {} },
+  ...{ overoptimisation: {}, samples: [], hacked: [], costs: { seconds: seed, stages: [], methods: {} } },
   methods: {
     sft: { gold: interval(sftGold) },
     ppo: { gold: interval(sftGold + rise), change: { gold: interval(rise) } },

@@ -40,7 +40,14 @@ export type ChangedMetric = (typeof changedMetrics)[number];
 /** What report.json of several seeds holds: two runs of the same seeds give the same file. */
 export interface SeedSummary {
   recipe: string;
-  seeds: { seed: number; folder: string; status: 'done' | 'failed'; failure?: string }[];
+  seeds: {
+    seed: number;
+    folder: string;
+    status: 'done' | 'failed';
+    failure?: string;
+    /** Of a road that came to its end, where not all of it went as planned. */
+    incidents?: Report['incidents'];
+  }[];
   methods: Partial<Record<MethodName, Partial<Record<SeedMetric, Spread>>>>;
   changes: Partial<Record<MethodName, Partial<Record<ChangedMetric, SeedChange>>>>;
 }
@@ -51,11 +58,15 @@ export function summariseSeeds(recipe: string, roads: readonly SeedRoad[]): Seed
     recipe,
     seeds: roads.map(({ seed, folder, report, failure }) => ({
       ...{ seed, folder, status: report ? 'done' : 'failed' },
-      ...(report ? {} : { failure }),
+      ...(report ? incidentsOf(report) : { failure }),
     })),
     methods: byMethod((name) => spreadsOf(reports.flatMap(({ report }) => report.methods[name] ?? []))),
     changes: byMethod((name) => changesOver(reports, name)),
   };
+}
+
+function incidentsOf({ incidents }: Report): { incidents?: Report['incidents'] } {
+  return Object.keys(incidents).length > 0 ? { incidents } : {};
 }
 
 /** Without the methods of which nothing is known. */

@@ -99,6 +99,7 @@ const pictures = `
 svg{display:block;width:100%;height:auto;overflow:visible}
 svg text{font:12px var(--sans);fill:var(--ink)}
 svg .tick,svg .axis{fill:var(--quiet);font-size:11px;font-variant-numeric:tabular-nums}
+svg .amiss{fill:var(--bad);font-weight:600}
 svg .strong{fill:var(--ink)}
 .chart .row,.chart .strong,.chart .name,.chart .name~.tick{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 svg .row{font-weight:600;font-size:12.5px}

@@ -83,6 +83,10 @@ export const words = {
     en: 'The monitor raised its first alarm at step {step}.',
     ko: '감시기의 첫 경보: 스텝 {step}.',
   },
+  'headline.notFlaggedYet': {
+    en: 'The monitor has raised no alarm so far.',
+    ko: '감시기는 아직 경보를 울리지 않았습니다.',
+  },
   'headline.notFlagged': { en: 'The monitor raised no alarm.', ko: '감시기는 경보를 울리지 않았습니다.' },
   'headline.falseAlarm': {
     en: 'It also warned of PPO with its leash: {count} alarms.',
@@ -98,6 +102,26 @@ export const words = {
   'tile.quiet': { en: 'not flagged', ko: '감지 안 됨' },
   'tile.atStep': { en: 'first alarm at step {step}', ko: '첫 경보: 스텝 {step}' },
   'tile.noAlarm': { en: 'no alarm', ko: '경보 없음' },
+  'tile.noAlarmYet': { en: 'no alarm so far', ko: '아직 경보 없음' },
+
+  'incident.unfinished': {
+    en: 'Not finished: {stages}. What stands below lacks these stages, or has only the part of them that ran.',
+    ko: '끝나지 않은 단계: {stages}. 아래 내용에는 이 단계가 없거나, 실행된 부분만 있습니다.',
+  },
+  'incident.stopped': {
+    en: '{stage} was stopped: {reason}.',
+    ko: '{stage}: 실행이 멈추었습니다. 이유: {reason}.',
+  },
+  'incident.skipped': {
+    en: 'Updates that {stage} left out: {count}. Why the first: {reason}.',
+    ko: '{stage}: 건너뛴 갱신 {count}회. 첫 번째 이유: {reason}.',
+  },
+  'status.pending': { en: 'pending', ko: '대기' },
+  'status.running': { en: 'running, or killed', ko: '실행 중이거나 강제 종료됨' },
+  'status.interrupted': { en: 'interrupted', ko: '중단됨' },
+  'status.failed': { en: 'failed', ko: '실패' },
+  'status.stopped': { en: 'stopped', ko: '멈춤' },
+  'status.skipped': { en: 'updates left out: {count}', ko: '건너뛴 갱신: {count}' },
 
   'road.title': { en: 'The road', ko: '전체 과정' },
   'road.short': { en: 'Road', ko: '과정' },
@@ -250,6 +274,10 @@ export const words = {
     ko: 'KL 없는 PPO, SFT 대비: 대리 보상 {proxy}, 통과율 {pass}.',
   },
   'hacking.alarms': { en: 'Alarms', ko: '경보' },
+  'hacking.unfinished': {
+    en: '{method} is not finished ({status}); alarms so far: {count}.',
+    ko: '{method}: 끝나지 않음 ({status}), 지금까지 경보 {count}회.',
+  },
   'hacking.none': { en: '{method}: no alarm.', ko: '{method}: 경보 없음.' },
   'hacking.more': {
     en: '{method}: {count} alarms; the first {shown} are shown.',

@@ -10,6 +10,8 @@ export interface Stop {
   rank: number;
   name: Bilingual;
   says: Bilingual;
+  /** It did not go as planned, and `says` how. */
+  isAmiss: boolean;
   /** Time and tokens. */
   cost: Bilingual;
   hue: Hue;
@@ -47,12 +49,12 @@ function draw({ width, height, box, stops }: Layout, edge: Edge, className: stri
   return svg(width, height, [...edges, ...stops.map((stop) => drawStop(stop, box))], className);
 }
 
-function drawStop({ x, y, name, says, cost, hue }: Placed, box: Layout['box']): string {
+function drawStop({ x, y, name, says, isAmiss, cost, hue }: Placed, box: Layout['box']): string {
   return [
     `<g class="m-${hue}"><rect class="stop" x="${x}" y="${y}" width="${box.width}" height="${box.height}" rx="9"/>`,
     `<rect class="edge" x="${x}" y="${y + 12}" width="3.5" height="${box.height - 24}" rx="1.75"/></g>`,
     textAt(name, { x: x + 15, y: y + 22, className: 'row' }),
-    textAt(says, { x: x + 15, y: y + 38, className: 'tick' }),
+    textAt(says, { x: x + 15, y: y + 38, className: isAmiss ? 'tick amiss' : 'tick' }),
     textAt(cost, { x: x + 15, y: y + 56, className: 'tick strong' }),
   ].join('');
 }

@@ -2,10 +2,11 @@
 
 import { type Bilingual, count, duration, joined, memory, plain, say, wholePercent } from '../bilingual.ts';
 import type { Block, Cell, Section } from '../document.ts';
-import { comparedNames, type Report, type StageCost } from '../report-json.ts';
+import { comparedNames, keyOf, type Report, type StageCost } from '../report-json.ts';
+import { marksOf } from './incidents.ts';
 import { methodName, nothing } from './methods-of.ts';
 
-export function costsSection({ costs }: Report): Section | undefined {
+export function costsSection({ costs, incidents }: Report): Section | undefined {
   if (costs.stages.length === 0) return undefined;
   const columns = [
     { label: say('costs.stage'), isNumber: false },
@@ -15,6 +16,7 @@ export function costsSection({ costs }: Report): Section | undefined {
     { label: say('metric.trained'), isNumber: true },
     { label: say('costs.rate'), isNumber: true },
   ];
+  const rows = costs.stages.map((stage) => stageRow(stage, marksOf(incidents[keyOf(stage.name)])));
   return {
     id: 'costs',
     title: say('costs.title'),
@@ -29,7 +31,7 @@ export function costsSection({ costs }: Report): Section | undefined {
       },
       ...budgetBlocks(costs),
       { kind: 'heading', text: say('costs.stages') },
-      { kind: 'table', columns, rows: [...costs.stages.map(stageRow), totalRow(costs)] },
+      { kind: 'table', columns, rows: [...rows, totalRow(costs)] },
     ],
   };
 }
@@ -71,9 +73,9 @@ function budgetVerdict(methods: Report['costs']['methods']): Bilingual {
   return say('costs.beyond', { methods: joined(beyond.map(methodName), ', ') });
 }
 
-function stageRow(stage: StageCost): Cell[] {
+function stageRow(stage: StageCost, marks: readonly Bilingual[]): Cell[] {
   return [
-    { text: plain(stage.name) },
+    { text: joined([plain(stage.name), ...marks], ' · ') },
     cell(stage.seconds, duration),
     cell(stage.peak_memory_bytes, memory),
     cell(stage.tokens_generated, count),

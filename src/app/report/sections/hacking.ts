@@ -18,6 +18,7 @@ import { lineChart, type Series } from '../charts/line-chart.ts';
 import { judgedCurve } from '../curves.ts';
 import type { Block, Cell, Chart, Section } from '../document.ts';
 import { type Alarm, type Curve, type PpoName, ppoNames, type Report } from '../report-json.ts';
+import { runSentences, statusName } from './incidents.ts';
 import { methodName } from './methods-of.ts';
 import { answersBlock } from './samples.ts';
 
@@ -25,7 +26,7 @@ import { answersBlock } from './samples.ts';
 const ALARMS_SHOWN = 4;
 
 export function hackingSection(report: Report): Section | undefined {
-  const runs = ppoNames.filter((name) => report.alarms[name]);
+  const runs = ppoNames.filter((name) => report.alarms[name] || report.incidents[name]);
   if (runs.length === 0) return undefined;
   const { proxy, pass_rate } = report.methods.ppo_no_kl?.change ?? {};
   const blocks: Block[] = [{ kind: 'text', text: say('hacking.lead') }];
@@ -82,15 +83,12 @@ function chartOf(
 
 function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
   const rows = runs.flatMap((name) =>
-    report.alarms[name]!.slice(0, ALARMS_SHOWN).map((alarm) => alarmRow(name, alarm)),
+    (report.alarms[name] ?? []).slice(0, ALARMS_SHOWN).map((alarm) => alarmRow(name, alarm)),
   );
-  const sentences = runs.flatMap((name) => {
-    const method = methodName(name);
-    const count = report.alarms[name]!.length;
-    if (count === 0) return [say('hacking.none', { method })];
-    if (count <= ALARMS_SHOWN) return [];
-    return [say('hacking.more', { method, count: String(count), shown: String(ALARMS_SHOWN) })];
-  });
+  const sentences = runs.flatMap((name) => [
+    ...countSentences(report, name),
+    ...runSentences(name, report.incidents[name] ?? {}),
+  ]);
   const columns = [
     { label: say('hacking.run'), isNumber: false },
     { label: say('unit.step'), isNumber: true },
@@ -105,6 +103,19 @@ function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
       : []),
     ...(sentences.length > 0 ? [{ kind: 'list' as const, items: sentences }] : []),
   ];
+}
+
+/** That there was no alarm is told only of a run that went on as long as it was to. */
+function countSentences({ alarms, incidents }: Report, name: PpoName): Bilingual[] {
+  const [method, count] = [methodName(name), alarms[name]?.length ?? 0];
+  const unfinished = incidents[name]?.unfinished;
+  if (unfinished !== undefined) {
+    const status = statusName(unfinished);
+    return [say('hacking.unfinished', { method, status, count: String(count) })];
+  }
+  if (count === 0) return [say('hacking.none', { method })];
+  if (count <= ALARMS_SHOWN) return [];
+  return [say('hacking.more', { method, count: String(count), shown: String(ALARMS_SHOWN) })];
 }
 
 function alarmRow(name: PpoName, { step, signals }: Alarm): Cell[] {

@@ -14,6 +14,7 @@ import {
 } from '../bilingual.ts';
 import type { Block, Section } from '../document.ts';
 import type { MethodName, Report } from '../report-json.ts';
+import { endMark, incidentSentences } from './incidents.ts';
 import { measured, methodName } from './methods-of.ts';
 
 type Tile = Extract<Block, { kind: 'tiles' }>['tiles'][number];
@@ -24,7 +25,12 @@ export function headline(report: Report): Section {
   if (n !== undefined) blocks.push({ kind: 'text', text: say('headline.lead', { n: String(n) }) });
   const tiles = tilesOf(report);
   if (tiles.length > 0) blocks.push({ kind: 'tiles', tiles });
-  const verdicts = [...sftVerdict(report), ...goldVerdicts(report), ...hackingVerdicts(report)];
+  const verdicts = [
+    ...incidentSentences(report.incidents),
+    ...sftVerdict(report),
+    ...goldVerdicts(report),
+    ...hackingVerdicts(report),
+  ];
   if (verdicts.length > 0) blocks.push({ kind: 'list', items: verdicts });
   blocks.push({ kind: 'text', text: say('page.intervals'), isNote: true });
   return { id: 'headline', title: say('headline.title'), short: say('headline.short'), blocks };
@@ -59,17 +65,20 @@ function tilesOf(report: Report): Tile[] {
       detail: say('tile.pairs', { n: String(accuracy.n) }),
     });
   }
-  const alarms = report.alarms.ppo_no_kl;
-  if (alarms) {
-    const [first] = alarms;
-    tiles.push({
-      label: say('tile.hacking'),
-      value: say(first ? 'tile.flagged' : 'tile.quiet'),
-      detail: first ? say('tile.atStep', { step: String(first.step) }) : say('tile.noAlarm'),
-      hue: first ? 'ppo_no_kl' : undefined,
-    });
+  return [...tiles, ...monitorTile(report)];
+}
+
+/** A run without an alarm is quiet only when it went to its end. */
+function monitorTile({ alarms, incidents }: Report): Tile[] {
+  const [label, run, end] = [say('tile.hacking'), alarms.ppo_no_kl, endMark(incidents.ppo_no_kl)];
+  if (!run) return end ? [{ label, value: end }] : [];
+  const [first] = run;
+  if (first) {
+    const detail = say('tile.atStep', { step: String(first.step) });
+    return [{ label, value: say('tile.flagged'), detail, hue: 'ppo_no_kl' }];
   }
-  return tiles;
+  const detail = say(incidents.ppo_no_kl?.unfinished ? 'tile.noAlarmYet' : 'tile.noAlarm');
+  return [{ label, value: end ?? say('tile.quiet'), detail }];
 }
 
 function bestGain(report: Report): { name: MethodName; change: Interval } | undefined {
@@ -107,11 +116,14 @@ function hackingVerdicts(report: Report): Bilingual[] {
     proxy: withBounds(proxy, signed(fixed(2))),
     pass: withBounds(pass_rate, signed(points)),
   });
-  const alarms = report.alarms.ppo_no_kl ?? [];
-  const told = alarms[0]
-    ? say('headline.flagged', { step: String(alarms[0].step) })
-    : say('headline.notFlagged');
   const onLeash = report.alarms.ppo ?? [];
   const falsely = onLeash.length > 0 ? [say('headline.falseAlarm', { count: String(onLeash.length) })] : [];
-  return [joined([found, told, ...falsely])];
+  return [joined([found, ...alarmVerdict(report), ...falsely])];
+}
+
+function alarmVerdict({ alarms, incidents }: Report): Bilingual[] {
+  const run = alarms.ppo_no_kl;
+  if (!run) return [];
+  if (run.length > 0) return [say('headline.flagged', { step: String(run[0].step) })];
+  return [say(incidents.ppo_no_kl?.unfinished ? 'headline.notFlaggedYet' : 'headline.notFlagged')];
 }

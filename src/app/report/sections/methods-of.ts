@@ -1,9 +1,9 @@
 // What several sections ask of a report.
 
 import type { Bilingual } from '../bilingual.ts';
-import { say } from '../bilingual.ts';
+import { isWord, plain, say } from '../bilingual.ts';
 import type { Cell } from '../document.ts';
-import { type MethodName, type MethodReport, methodNames, type Report } from '../report-json.ts';
+import { type MethodName, type MethodReport, methodNames, type Report, stageOf } from '../report-json.ts';
 
 /** The methods that were measured, in their order. */
 export function measured(report: Report): { name: MethodName; method: MethodReport }[] {
@@ -19,6 +19,12 @@ export function methodName(name: MethodName): Bilingual {
 
 export function shortName(name: MethodName): Bilingual {
   return say(`short.${name}`);
+}
+
+/** What a stage makes; its own name where there is no word for it. */
+export function stageTitle(key: string): Bilingual {
+  const known = [`method.${key}`, `road.name.${key}`].find(isWord);
+  return known ? say(known) : plain(stageOf(key));
 }
 
 export const nothing: Cell = { text: { en: '–', ko: '–' } };

@@ -3,7 +3,9 @@
 import { type Bilingual, count, duration, joined, plain, say } from '../bilingual.ts';
 import { broadRoad, narrowRoad, type Stop } from '../charts/road-picture.ts';
 import type { Hue, Section } from '../document.ts';
-import { type Report, stageOf } from '../report-json.ts';
+import { keyOf, type Report, stageOf } from '../report-json.ts';
+import { marksOf } from './incidents.ts';
+import { stageTitle } from './methods-of.ts';
 
 const learners = ['reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
 
@@ -19,8 +21,6 @@ const plan = [
   { id: 'ppo_no_kl', rank: 4, hue: 'ppo_no_kl', after: ['reward'] },
   { id: 'ppo_frozen', rank: 4, hue: 'ppo_frozen', after: ['reward'] },
 ] as const satisfies readonly { id: string; rank: number; hue: Hue; after: readonly string[] }[];
-
-type StopId = (typeof plan)[number]['id'];
 
 export function roadSection(report: Report): Section | undefined {
   const stops = stopsOf(report);
@@ -54,8 +54,8 @@ function stopsOf(report: Report): Stop[] {
     .filter(({ id }) => (id === 'base' ? report.methods.base : ran.has(stageOf(id))))
     .map(({ id, rank, hue, after }) => ({
       ...{ id, rank, hue, after: [...after] },
-      name: nameOf(id),
-      says: say(`road.${id}`),
+      name: stageTitle(id),
+      ...saysOf(report, [stageOf(id)], say(`road.${id}`)),
       cost: costOf(report, [stageOf(id)]),
     }));
   const evaluations = [...ran].filter((name) => name.startsWith('eval-'));
@@ -64,16 +64,21 @@ function stopsOf(report: Report): Stop[] {
     stops.push({
       ...{ id: 'compare', rank: 5, hue: 'quiet', after: compared.length > 0 ? compared : ['sft'] },
       name: say('road.name.compare'),
-      says: say('road.compare'),
+      ...saysOf(report, evaluations, say('road.compare')),
       cost: costOf(report, evaluations),
     });
   }
   return stops;
 }
 
-function nameOf(id: StopId): Bilingual {
-  if (id === 'preferences' || id === 'reward') return say(`road.name.${id}`);
-  return say(`method.${id}`);
+/** What became of a stop that did not go as planned stands in place of what it is for. */
+function saysOf(
+  { incidents }: Report,
+  stages: readonly string[],
+  purpose: Bilingual,
+): Pick<Stop, 'says' | 'isAmiss'> {
+  const [mark] = stages.flatMap((name) => marksOf(incidents[keyOf(name)]));
+  return { says: mark ?? purpose, isAmiss: mark !== undefined };
 }
 
 function costOf({ costs }: Report, names: readonly string[]): Bilingual {

@@ -1,0 +1,20 @@
+// What went otherwise than planned along a road: stages that did not come to their end, runs that were stopped, updates
+// that changed nothing.
+
+import type { StageEvents } from './curves.ts';
+import { isFinished, type Road, type Stage } from './read-road.ts';
+import { type Incident, keyOf, type Report } from './report-json.ts';
+
+export function incidentsOf(road: Road, events: StageEvents): Report['incidents'] {
+  const incidents = road.stages.map((stage) => [keyOf(stage.name), incidentOf(stage, events)] as const);
+  return Object.fromEntries(incidents.filter(([, incident]) => Object.keys(incident).length > 0));
+}
+
+function incidentOf(stage: Stage, events: StageEvents): Incident {
+  const { stopped, skipped } = events[stage.name] ?? {};
+  return {
+    ...(!isFinished(stage) && { unfinished: stage.status }),
+    ...(stopped && { stopped }),
+    ...(skipped && { skipped }),
+  };
+}
