@@ -59,15 +59,21 @@ describe('summariseSeeds', () => {
 
 describe('the report over seeds', () => {
   let folder: string;
-  const failing = () => join(folder, 'seed-11', 'road.json');
+  const changeStage = (seed: number, name: string, change: object) => {
+    const file = join(folder, `seed-${seed}`, 'road.json');
+    const road = JSON.parse(readFileSync(file, 'utf8'));
+    Object.assign(
+      road.stages.find((stage: { name: string }) => stage.name === name),
+      change,
+    );
+    writeFileSync(file, JSON.stringify(road));
+  };
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'heed-seeds-'));
     for (const seed of [2, 11]) {
       await writeSyntheticRoad({ folder: join(folder, `seed-${seed}`), problems: 8, coaching: 2, steps: 6 });
     }
-    const road = JSON.parse(readFileSync(failing(), 'utf8'));
-    road.stages.find(({ name }: { name: string }) => name === 'dpo').status = 'failed';
-    writeFileSync(failing(), JSON.stringify(road));
+    changeStage(11, 'dpo', { status: 'failed' });
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -82,6 +88,31 @@ describe('the report over seeds', () => {
     for (const file of [html, markdown]) {
       expect(readFileSync(file, 'utf8')).toContain('Seed 11 has no figures: stage dpo: failed.');
     }
+  });
+
+  it('names a run that was stopped beside its seed', async () => {
+    const events = join(folder, 'seed-2', 'ppo-0a1b2c3d', 'events.jsonl');
+    const before = readFileSync(events, 'utf8');
+    writeFileSync(events, `${before}{"type":"stopped","step":6,"reason":"KL 9 beyond 5","metrics":{}}\n`);
+    const { reportJson, markdown } = await writeSeedReportsAgain(folder);
+    writeFileSync(events, before);
+    const { seeds }: SeedSummary = JSON.parse(readFileSync(reportJson, 'utf8'));
+    expect(seeds[0].incidents).toEqual({ ppo: { stopped: { step: 6, reason: 'KL 9 beyond 5' } } });
+    expect(readFileSync(markdown, 'utf8')).toContain('- seed 2: PPO was stopped: KL 9 beyond 5.');
+  });
+
+  it('is refused over roads of different recipes, by stage and option, and whatever their seeds', async () => {
+    const dpo = { status: 'done', options: { beta: 0.1, seed: 11 } };
+    changeStage(2, 'dpo', { options: { beta: 0.1, seed: 2 } });
+    changeStage(11, 'dpo', dpo);
+    await expect(writeSeedReport(folder, [2, 11])).resolves.toHaveProperty('html');
+    changeStage(11, 'dpo', { options: { beta: 0.3, seed: 11 } });
+    await expect(writeSeedReport(folder, [2, 11])).rejects.toThrow(
+      /seed-11: stage dpo: beta: expected 0\.1, as in .*seed-2, got 0\.3\. Try/,
+    );
+    changeStage(11, 'dpo', { ...dpo, name: 'orpo' });
+    await expect(writeSeedReport(folder, [2, 11])).rejects.toThrow(/stage dpo: command: .* got none/);
+    changeStage(11, 'orpo', { ...dpo, name: 'dpo', status: 'failed' });
   });
 
   it('is refused where no seed has finished', async () => {

@@ -5,8 +5,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
-import { readRoad } from './read-road.ts';
+import { isFinished, readRoad } from './read-road.ts';
 import { type WrittenReport, writeDocument, writeReport } from './report.ts';
+import { type NamedRoad, requireSameRecipe } from './same-recipe.ts';
 import { composeSeedDocument } from './seed-document.ts';
 import { type SeedRoad, summariseSeeds } from './seed-summary.ts';
 
@@ -20,21 +21,18 @@ export function seedsIn(folder: string): number[] {
 /**
  * Writes the report over seeds, over an earlier one. Seeds whose road did not come to its end are named in it.
  * @param seeds in the order in which they are shown
- * @throws UserError when no seed's road is finished
+ * @throws UserError when no seed's road is finished, or when finished ones are of different recipes
  */
 export async function writeSeedReport(folder: string, seeds: readonly number[]): Promise<WrittenReport> {
-  const roads: SeedRoad[] = [];
-  let recipe = '';
-  for (const seed of seeds) {
-    const road = await readSeedRoad(folder, seed);
-    roads.push(road);
-    recipe ||= road.report?.recipe ?? '';
-  }
-  if (recipe === '') {
+  const finished = await finishedRoads(folder, seeds);
+  if (finished.length === 0) {
     const expected = 'at least one seed whose road is finished';
     throw new UserError({ where: folder, expected, found: 'none', advice: 'heed run once more' });
   }
-  const summary = summariseSeeds(recipe, roads);
+  requireSameRecipe(finished);
+  const roads: SeedRoad[] = [];
+  for (const seed of seeds) roads.push(await readSeedRoad(folder, seed));
+  const summary = summariseSeeds(finished[0].road.recipe, roads);
   return writeDocument(folder, summary, composeSeedDocument(summary));
 }
 
@@ -56,6 +54,16 @@ function hasRoad(folder: string, seed: number): boolean {
   return existsSync(join(folder, folderOf(seed), 'road.json'));
 }
 
+async function finishedRoads(folder: string, seeds: readonly number[]): Promise<NamedRoad[]> {
+  const roads: NamedRoad[] = [];
+  for (const seed of seeds.filter((each) => hasRoad(folder, each))) {
+    const place = join(folder, folderOf(seed));
+    const road = await readRoad(place);
+    if (road.stages.every(isFinished)) roads.push({ folder: place, road });
+  }
+  return roads;
+}
+
 async function readSeedRoad(folder: string, seed: number): Promise<SeedRoad> {
   const place = { seed, folder: folderOf(seed) };
   if (!hasRoad(folder, seed)) return { ...place, failure: 'not begun' };
@@ -70,6 +78,6 @@ async function readSeedRoad(folder: string, seed: number): Promise<SeedRoad> {
 /** The first stage that is not finished, and what became of it. */
 async function failureOf(roadFolder: string): Promise<string | undefined> {
   const { stages } = await readRoad(roadFolder);
-  const stage = stages.find(({ status }) => status !== 'done' && status !== 'unchanged');
+  const stage = stages.find((each) => !isFinished(each));
   return stage && `stage ${stage.name}: ${stage.status}`;
 }
