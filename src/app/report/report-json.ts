@@ -30,7 +30,7 @@ export interface RewardModelReport {
   accuracy?: Interval;
   /** By the strength that the annotators gave. */
   accuracy_by_strength?: Record<string, Interval>;
-  /** Expected calibration error, and the bins behind it: predicted and actual share of pairs won. */
+  /** Expected calibration error, and the bins behind it: confidence in its choice, ½ … 1, share of them right. */
   calibration?: { ece?: number; bins?: { predicted: number; actual: number; n: number }[] };
   /** Pearson, of score and tokens an answer. */
   length_correlation?: number;

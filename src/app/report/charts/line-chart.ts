@@ -22,6 +22,8 @@ export interface LineChart {
   y: Bilingual;
   /** What stands before x in hover texts, such as `step`. */
   xWord: string;
+  /** Where the axis begins, or before; default 0. */
+  xFrom?: number;
   series: readonly Series[];
   /** How the ticks of y are written. */
   yForm?: (tick: number) => string;
@@ -31,10 +33,10 @@ export interface LineChart {
 const MOST_POINTS = 240;
 const MOST_HINTS = 48;
 
-export function lineChart({ x, y, xWord, series, yForm }: LineChart): string {
+export function lineChart({ x, y, xWord, xFrom = 0, series, yForm }: LineChart): string {
   const lines = series.map((each) => ({ ...each, points: thinned(finite(each.points), MOST_POINTS) }));
   const all = lines.flatMap(({ points }) => points);
-  const across = linearScale([0, ...all.map(([value]) => value)], { from: plot.left, to: plot.right });
+  const across = linearScale([xFrom, ...all.map(([value]) => value)], { from: plot.left, to: plot.right });
   const shown = lines.flatMap(({ points, look }) =>
     look === 'trend' ? [...points, ...trend(points)] : points,
   );

@@ -85,13 +85,14 @@ function calibrationChart({ calibration }: RewardModelReport): Chart[] {
         x: say('reward.predicted'),
         y: say('reward.actual'),
         xWord: '',
+        xFrom: 0.5,
         series: [
           {
             name: '',
             hue: 'quiet',
             look: 'dashed',
             points: [
-              [0, 0],
+              [0.5, 0.5],
               [1, 1],
             ],
           },
