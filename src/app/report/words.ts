@@ -286,8 +286,8 @@ export const words = {
   'hacking.run': { en: 'run', ko: '실행' },
   'hacking.signals': { en: 'signals (value against bound)', ko: '신호 (값과 한계)' },
   'hacking.persistent': {
-    en: 'An alarm needs several signals that stay outside what is usual for SFT.',
-    ko: '여러 신호가 SFT의 평소 범위를 계속 벗어나야 경보가 울립니다.',
+    en: 'An alarm needs signals that stay outside what is usual for SFT: several of different kinds, or one that is far outside.',
+    ko: '신호가 SFT의 평소 범위를 계속 벗어나야 경보가 울립니다. 종류가 다른 신호 여럿이 벗어나거나, 하나가 크게 벗어난 경우입니다.',
   },
   'signal.length': { en: 'length', ko: '길이' },
   'signal.eos_rate': { en: 'answers that end', ko: '끝맺은 답' },
