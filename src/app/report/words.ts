@@ -428,8 +428,8 @@ export const words = {
   'seeds.changes': { en: 'Changes against SFT, seed by seed', ko: '시드별 SFT 대비 변화' },
   'seeds.changes.short': { en: 'Changes', ko: '변화' },
   'seeds.changes.lead': {
-    en: 'Each seed trained every model anew. The brackets are 95% intervals of the mean over seeds (Student’s t): they say what other seeds would give, as the intervals of one road cannot.',
-    ko: '시드마다 모든 모델을 새로 학습했습니다. 대괄호는 시드 평균의 95% 구간(스튜던트 t)으로, 한 번의 실행으로는 알 수 없는, 다른 시드가 낼 결과를 말해 줍니다.',
+    en: 'Each seed made its own data and trained every model after the base anew. The brackets are 95% intervals of the mean over seeds (Student’s t): they say what other seeds would give, as the intervals of one road cannot.',
+    ko: '시드마다 데이터를 따로 만들고, 베이스 다음의 모든 모델을 새로 학습했습니다. 대괄호는 시드 평균의 95% 구간(스튜던트 t)으로, 한 번의 실행으로는 알 수 없는, 다른 시드가 낼 결과를 말해 줍니다.',
   },
   'seeds.figures': { en: 'The figures over seeds', ko: '시드 전체의 수치' },
   'seeds.figures.short': { en: 'Figures', ko: '수치' },
