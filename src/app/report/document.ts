@@ -28,8 +28,6 @@ export type TokenRole = 'context' | 'trained' | 'chosen' | 'rejected' | 'action'
 export interface ShownToken {
   text: string;
   role: TokenRole;
-  /** 0 … 4, how strong the colour is; for actions. */
-  shade?: number;
   hint?: string;
 }
 

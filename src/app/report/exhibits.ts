@@ -13,7 +13,8 @@ import { askedText, readHeldOut } from './samples.ts';
 export interface Exhibits {
   demonstration?: ShownToken[];
   preference?: { prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
-  episode?: { tokens: ShownToken[]; reward?: number; kl?: number; hasShades: boolean };
+  /** Of the PPO model, from its evaluation. */
+  answer?: { tokens: ShownToken[]; reward: number; kl?: number };
 }
 
 /** Rows longer than this are passed over, as long as a shorter one comes soon. */
@@ -27,7 +28,7 @@ export async function readExhibits(road: Road): Promise<Exhibits> {
   return {
     demonstration: await demonstrationOf(road, tokenizer),
     preference: await preferenceOf(road, tokenizer),
-    episode: await episodeOf(road, tokenizer),
+    answer: await answerOf(road, tokenizer),
   };
 }
 
@@ -72,11 +73,8 @@ async function preferenceOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits[
   };
 }
 
-/** An episode that PPO wrote down, with what each token cost; otherwise an answer of the trained policy. */
-async function episodeOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['episode']> {
-  const sampled = await readRowsIfThere(stageNamed(road, 'ppo'), 'samples.jsonl');
-  const detailed = sampled.findLast((row) => Array.isArray(row.action_ids));
-  if (detailed) return detailedEpisode(detailed, tokenizer);
+/** PPO keeps no tokens of its rollouts; what its model answered later is cut in the same way. */
+async function answerOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['answer']> {
   const answers = await readRowsIfThere(stageNamed(road, 'eval-ppo'), 'answers.jsonl', ROWS_LOOKED_AT);
   const answer = answers.find(({ proxy, tokens, finish }) => {
     return typeof proxy === 'number' && finish === 'stop' && (tokens as number) <= MOST_TOKENS;
@@ -87,45 +85,22 @@ async function episodeOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['ep
   const prompt = tokenizeRecordPrompt({ kind: 'alpaca', instruction, input, output: '' }, tokenizer);
   const actions = [...tokenizer.encode(answer.text as string), tokenizer.special.eos!];
   return {
-    tokens: episodeTokens(prompt, actions, tokenizer),
+    tokens: answerTokens(prompt, actions, tokenizer),
     reward: answer.proxy as number,
     kl: typeof answer.kl === 'number' ? answer.kl : undefined,
-    hasShades: false,
   };
 }
 
-function detailedEpisode(row: Record<string, unknown>, tokenizer: Tokenizer): Exhibits['episode'] {
-  const kl = Array.isArray(row.kl) ? (row.kl as number[]) : undefined;
-  const tokens = episodeTokens((row.prompt_ids as number[]) ?? [], row.action_ids as number[], tokenizer, kl);
-  return {
-    tokens,
-    reward: typeof row.score === 'number' ? row.score : undefined,
-    kl: kl?.reduce((sum, nats) => sum + nats, 0),
-    hasShades: kl !== undefined,
-  };
-}
-
-function episodeTokens(
+function answerTokens(
   prompt: readonly number[],
   actions: readonly number[],
   tokenizer: Tokenizer,
-  kl?: readonly number[],
 ): ShownToken[] {
   const ids = [...prompt, ...actions];
-  const roleOf = (i: number): TokenRole => {
+  return showTokens(tokenizer, ids, (i) => {
     if (i < prompt.length) return 'context';
     return i === ids.length - 1 ? 'reward' : 'action';
-  };
-  return showTokens(tokenizer, ids, roleOf).map((token, i) => {
-    const nats = kl?.[i - prompt.length];
-    return nats === undefined ? token : { ...token, shade: shadeOf(nats), hint: `${nats.toFixed(3)} nats` };
   });
-}
-
-/** 0 … 4 */
-function shadeOf(nats: number): number {
-  const size = Math.abs(nats);
-  return [0.02, 0.1, 0.4, 1.5].filter((bound) => size >= bound).length;
 }
 
 /** A character of several tokens stands with its last one. */

@@ -162,10 +162,9 @@ function tokens({ tokens, legend }: Extract<Block, { kind: 'tokens' }>): string 
 }
 
 /** White space is drawn, so that it can be seen which token it belongs to. */
-function token({ text, role, shade, hint }: ShownToken): string {
+function token({ text, role, hint }: ShownToken): string {
   const shown = escaped(text).replaceAll(' ', '<wbr><s>·</s>').replaceAll('\n', '<s>↵</s>\n');
-  const className = `token-${role}${shade === undefined ? '' : ` shade-${shade}`}`;
-  return `<span class="${className}"${hint ? ` title="${escaped(hint)}"` : ''}>${shown}</span>`;
+  return `<span class="token-${role}"${hint ? ` title="${escaped(hint)}"` : ''}>${shown}</span>`;
 }
 
 function answers(block: Extract<Block, { kind: 'answers' }>): string {

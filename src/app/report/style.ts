@@ -129,10 +129,6 @@ const rows = `
 .token-chosen{background:color-mix(in srgb,var(--good) 20%,var(--card))}
 .token-rejected{background:color-mix(in srgb,var(--bad) 18%,var(--card))}
 .token-action{background:color-mix(in srgb,var(--accent) 14%,var(--card))}
-.shade-1{background:color-mix(in srgb,var(--accent) 22%,var(--card))}
-.shade-2{background:color-mix(in srgb,var(--accent) 34%,var(--card))}
-.shade-3{background:color-mix(in srgb,var(--accent) 48%,var(--card))}
-.shade-4{background:color-mix(in srgb,var(--accent) 64%,var(--card))}
 .token-reward{background:var(--accent);color:var(--card)}
 .sample{background:var(--card);border:1px solid var(--line);border-radius:10px;margin:0 0 12px}
 .sample summary{cursor:pointer;padding:13px 18px 13px 40px;list-style:none;position:relative}

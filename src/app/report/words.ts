@@ -159,14 +159,13 @@ export const words = {
     en: 'Two answers to one prompt, sampled from the SFT model. The annotator preferred the first; the reward model and DPO learn from nothing else.',
     ko: 'SFT 모델에서 뽑은, 같은 프롬프트의 두 답입니다. 평가자는 첫째를 골랐습니다. 보상 모델과 DPO가 배우는 것은 이것뿐입니다.',
   },
-  'rows.episode': { en: 'PPO: one episode', ko: 'PPO: 에피소드 하나' },
-  'rows.episode.note': {
-    en: 'The text so far is the state, each answer token an action, the whole answer an episode. The reward {reward} comes once, at the last token; until then only the KL to SFT is charged, {kl} nats over the answer.',
-    ko: '지금까지의 글이 상태, 답의 토큰 하나하나가 행동, 답 전체가 에피소드입니다. 보상({reward})은 마지막 토큰에서 한 번만 주어지고, 그 전까지는 SFT와의 KL만큼 벌점을 뭅니다 (답 전체 {kl}내트).',
+  'rows.answer': {
+    en: 'PPO: the trained model’s answer to a held-out request',
+    ko: 'PPO: 처음 보는 요청에 학습된 모델이 낸 답',
   },
-  'rows.episode.shades': {
-    en: 'The darker an action, the further its log-probability lies from SFT’s.',
-    ko: '행동의 색이 짙을수록 로그 확률이 SFT와 멀어진 것입니다.',
+  'rows.answer.note': {
+    en: 'From its evaluation: nothing was learnt from this answer. In training every answer is an episode in this way: the text so far is the state, each answer token an action; KL to SFT is charged at every token, and the reward comes once, at the last. Here the reward model gives {reward}, and the KL sums to {kl} nats.',
+    ko: '평가에서 나온 답이라 이 답으로 학습하지는 않았습니다. 학습할 때는 답 하나하나가 이런 에피소드입니다. 지금까지의 글이 상태, 답의 토큰 하나하나가 행동이고, SFT와의 KL만큼 토큰마다 벌점을 물며, 보상은 마지막 토큰에서 한 번만 주어집니다. 이 답의 보상 모델 점수는 {reward}, KL 합계는 {kl}내트입니다.',
   },
   'tokens.prompt': { en: 'prompt, not trained', ko: '프롬프트, 학습하지 않음' },
   'tokens.trained': { en: 'trained', ko: '학습함' },

@@ -4,11 +4,11 @@ import { fixed, say } from '../bilingual.ts';
 import type { Block, Section, ShownToken } from '../document.ts';
 import type { Exhibits } from '../exhibits.ts';
 
-export function rowsSection({ demonstration, preference, episode }: Exhibits): Section | undefined {
+export function rowsSection({ demonstration, preference, answer }: Exhibits): Section | undefined {
   const blocks = [
     ...(demonstration ? demonstrationBlocks(demonstration) : []),
     ...(preference ? preferenceBlocks(preference) : []),
-    ...(episode ? episodeBlocks(episode) : []),
+    ...(answer ? answerBlocks(answer) : []),
   ];
   if (blocks.length === 0) return undefined;
   return {
@@ -48,11 +48,11 @@ function preferenceBlocks({ prompt, chosen, rejected }: NonNullable<Exhibits['pr
   ];
 }
 
-function episodeBlocks({ tokens, reward, kl, hasShades }: NonNullable<Exhibits['episode']>): Block[] {
+function answerBlocks({ tokens, reward, kl }: NonNullable<Exhibits['answer']>): Block[] {
   const known = (value: number | undefined) => (value === undefined ? '…' : fixed(2)(value));
   return [
-    { kind: 'heading', text: say('rows.episode') },
-    { kind: 'text', text: say('rows.episode.note', { reward: known(reward), kl: known(kl) }) },
+    { kind: 'heading', text: say('rows.answer') },
+    { kind: 'text', text: say('rows.answer.note', { reward: known(reward), kl: known(kl) }) },
     {
       kind: 'tokens',
       tokens,
@@ -62,6 +62,5 @@ function episodeBlocks({ tokens, reward, kl, hasShades }: NonNullable<Exhibits['
         { role: 'reward', name: say('tokens.reward') },
       ],
     },
-    ...(hasShades ? [{ kind: 'text' as const, text: say('rows.episode.shades'), isNote: true }] : []),
   ];
 }
