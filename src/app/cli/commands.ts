@@ -21,7 +21,7 @@ import { sft } from './commands/sft.ts';
 import { tokenizerEncode, tokenizerTrain } from './commands/tokenizer.ts';
 
 /** What a recipe's stages may be. */
-const stageCommands: readonly Command[] = [
+export const stageCommands: readonly Command[] = [
   tokenizerTrain,
   tokenizerEncode,
   kata,

@@ -2,10 +2,13 @@
 import { cpSync, renameSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { saveTinyModel } from '../../align/run/testing/tiny-run.ts';
+import { evaluate } from '../cli/commands/eval.ts';
+import { ppo } from '../cli/commands/ppo.ts';
+import { reward } from '../cli/commands/reward.ts';
 import { makeModelsFromScratch } from './from-scratch.ts';
 import type { Plan } from './plan-road.ts';
 import { readRecipe } from './read-recipe.ts';
-import { SmallRoad, smallCommands, twoStages } from './testing/small-road.ts';
+import { SmallRoad, smallCommands, stageCommand, twoStages } from './testing/small-road.ts';
 
 let road: SmallRoad;
 beforeEach(() => {
@@ -67,6 +70,36 @@ describe("a stage's key", () => {
     expect(changed(before, await road.plan(text('./deep/copy.txt')))).toEqual([]);
     road.put('one.txt', 'two');
     expect(changed(before, await road.plan(text('one.txt')))).toEqual(['a']);
+  });
+
+  it.each([
+    ['reward', 'eval-data', '[input]', ''],
+    ['reward', 'sft-answers', '[input]', ''],
+    ['eval', 'reward', 'input', ''],
+    ['ppo', 'reward', '[input]', ''],
+    ['ppo', 'reward', "['input*0.5']", '*0.5'],
+    ['ppo', 'watch', "['kata:pass', 'input.js#f*2']", '.js#f*2'],
+  ])('changes with what %s reads by %s: %s', async (command, word, value, part) => {
+    road.commands = [reward, evaluate, ppo].map(stageCommand);
+    const other = word === 'watch' ? ", reward: ['kata:gold']" : '';
+    const text = `stages:\n  a: { command: ${command}, model: m, data: [d], ${word}: ${value}${other} }\n`;
+    for (const name of ['m', 'd', 'input', 'input.js']) road.put(name, 'one');
+    const before = await road.plan(text);
+    expect(Object.values(before.stages[0].options).flat()).toContain(road.path(`input${part}`));
+    expect(before.stages[0].pathWords).toContain(word);
+    for (const name of ['input', 'input.js']) road.put(name, 'two');
+    expect(changed(before, await road.plan(text))).toEqual(['a']);
+  });
+
+  it('reads a data file whose name looks like a weighted reward', async () => {
+    road.put('rows*2', 'rows');
+    const plan = await road.plan("stages:\n  a: { command: join, data: ['rows*2'] }\n");
+    expect(plan.stages[0].options.data).toEqual([road.path('rows*2')]);
+  });
+
+  it("takes no text of a command's for a file", async () => {
+    const plan = await road.plan('stages:\n  a: { command: say, text: /gone }\n');
+    expect(plan.stages[0].options.text).toBe('/gone');
   });
 
   it('changes with a model, not with where it lies', async () => {

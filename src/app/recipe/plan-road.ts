@@ -7,8 +7,9 @@ import { nearestWord, UserError } from '../../engine/errors.ts';
 import { checkOptions, knownCommand } from './check-options.ts';
 import { ContentHashes, type HashedInput } from './content-hash.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
-import { mapTexts, namesReferredTo, replaceReferences } from './references.ts';
+import { mapTexts, namesReferredTo, replaceReferences, textsOf } from './references.ts';
 import type { StageCommand, StageOption } from './stage-command.ts';
+import { inputNamedBy, type NamedInput } from './stage-inputs.ts';
 
 export interface PlannedStage {
   name: string;
@@ -54,9 +55,6 @@ export interface PlanOptions {
 const keyFormat = 1;
 /** Options that say how to run, not what to compute. */
 const freeOptions = ['out', 'resume', 'threads', 'saveEvery', 'keepLast'];
-/** Options that always name files or folders; in others, a text that begins with ./ or ../ or / does. */
-const inputOptions = ['model', 'valueModel', 'data', 'tokenizer', 'reference', 'baseline', 'evals'];
-const explicitPath = /^(?:\.{1,2})?\//;
 
 /**
  * Checks a recipe from its first stage to its last, and reads its models and files for their hashes.
@@ -79,6 +77,8 @@ export async function planRoad(recipe: Recipe, options: PlanOptions): Promise<Pl
     stages: planner.stages,
   };
 }
+
+type PlainInput = HashedInput & Pick<NamedInput, 'part'>;
 
 class Planner {
   readonly stages: PlannedStage[] = [];
@@ -104,7 +104,7 @@ class Planner {
     this.refuseUnknownNames(stage);
     const seed = stage.seed ?? this.options.seed;
     const checked = checkOptions(stage, command, { seed, out: 'out' });
-    const { hashed, paths, files } = await this.resolveInputs(stage, command, checked);
+    const { hashed, paths, files, pathWords } = await this.resolveInputs(stage, command, checked);
     const key = keyOf(command, hashed, this.options.version);
     const folder = join(resolve(this.options.out), `${stage.name}-${key.slice(0, 8)}`);
     const names = namesReferredTo(Object.values(checked).flat());
@@ -115,7 +115,7 @@ class Planner {
       folder,
       options: { ...paths, ...this.ownOptions(command, folder) },
       words: toWords(command, checked),
-      pathWords: command.options.filter(({ name }) => paths[name] !== checked[name]).map(({ word }) => word),
+      pathWords,
       reads: [...names, ...files],
       needs: names.filter((name) => this.stages.some((earlier) => earlier.name === name)),
     });
@@ -147,39 +147,38 @@ class Planner {
 
   /** Each option twice: as content, for the key, and as paths, for the command. */
   private async resolveInputs(stage: RecipeStage, command: StageCommand, checked: Record<string, unknown>) {
-    const files: string[] = [];
+    const [files, pathWords]: [string[], string[]] = [[], []];
     const [hashed, paths]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
     for (const option of command.options) {
       const value = checked[option.name];
       if (value === undefined) continue;
       const inputs = await this.plainInputs(stage, option, value);
       files.push(...[...inputs.values()].map(({ path }) => shown(path)));
+      if (inputs.size > 0 || namesReferredTo(value).length > 0) pathWords.push(option.word);
+      const written = (spelling: (input: PlainInput) => string) =>
+        mapTexts(value, (text) => (inputs.has(text) ? spelling(inputs.get(text)!) : text));
       hashed[option.name] = replaceReferences(
-        mapTexts(value, (text) =>
-          inputs.has(text) ? `input:${inputs.get(text)!.sha256}${part(text)}` : text,
-        ),
+        written(({ sha256, part }) => `input:${sha256}${part}`),
         (name) => this.contentOf(name),
       );
       paths[option.name] = replaceReferences(
-        mapTexts(value, (text) =>
-          inputs.has(text) ? `${shown(inputs.get(text)!.path)}${part(text)}` : text,
-        ),
+        written(({ path, part }) => `${shown(path)}${part}`),
         (name) => shown(this.folderOf(name)),
       );
     }
-    return { hashed, paths, files };
+    return { hashed, paths, files, pathWords };
   }
 
   /** The texts of a value that name files of the user's. */
   private async plainInputs(stage: RecipeStage, option: StageOption, value: unknown) {
-    const inputs = new Map<string, HashedInput>();
+    const inputs = new Map<string, PlainInput>();
     const given = stage.options.get(option.word);
     if (!given) return inputs;
-    for (const text of [value].flat()) {
-      if (typeof text !== 'string' || text.includes('${')) continue;
-      if (!inputOptions.includes(option.name) && !explicitPath.test(text)) continue;
-      const path = resolve(given.folder, text.slice(0, text.length - part(text).length));
-      inputs.set(text, await this.hashes.input(path, given.where));
+    for (const text of textsOf(value)) {
+      const named = inputNamedBy(option.name, text);
+      if (!named) continue;
+      const hashed = await this.hashes.input(resolve(given.folder, named.path), given.where);
+      inputs.set(text, { part: named.part, ...hashed });
     }
     return inputs;
   }
@@ -196,11 +195,6 @@ class Planner {
   private stageNamed(name: string): PlannedStage {
     return this.stages.find((stage) => stage.name === name)!;
   }
-}
-
-/** What follows a path: `#short` names a part of a file, `*0.5` is a weight. */
-function part(text: string): string {
-  return /(?:#[\w$]+)?(?:\*[^*/]+)?$/.exec(text)?.[0] ?? '';
 }
 
 function keyOf(command: StageCommand, hashed: Record<string, unknown>, version: string): string {

@@ -4,16 +4,19 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { optionSpecs } from '../../cli/command.ts';
+import { type Command, optionSpecs } from '../../cli/command.ts';
 import { type Plan, type PlannedStage, planRoad } from '../plan-road.ts';
 import { readRecipe } from '../read-recipe.ts';
 import { type RoadEvent, type RoadResult, runRoad } from '../run-road.ts';
 import type { StageCommand } from '../stage-command.ts';
 
 const out = z.string().describe('folder');
-const command = (name: string, schema: z.ZodObject, revision?: number): StageCommand => {
-  return { name, schema, options: optionSpecs(schema), revision };
+const command = (name: string, schema: z.ZodObject): StageCommand => {
+  return { name, schema, options: optionSpecs(schema) };
 };
+
+/** One of heed's own. */
+export const stageCommand = ({ name, options }: Command): StageCommand => command(name, options);
 
 /** `say` writes text.txt; `join` writes its files' texts one after the other, and can be resumed. */
 export const smallCommands: readonly StageCommand[] = [
