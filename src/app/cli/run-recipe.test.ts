@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { UserError } from '../../engine/errors.ts';
 import { defineCommand } from './command.ts';
-import { runRecipe } from './run-recipe.ts';
+import { recipeOptions, runRecipe } from './run-recipe.ts';
 import { Terminal } from './terminal.ts';
 
 let folder: string;
@@ -57,6 +57,11 @@ describe('a recipe of several seeds', () => {
     expect(statuses()).toEqual(['1 done', '2 failed', '3 done']);
     await run([]);
     expect(statuses()).toEqual(['1 done', '2 done', '3 done']);
+  });
+
+  it('may name each but once', () => {
+    const seeds = (text: string) => recipeOptions.seeds.safeParse(text).error?.issues[0].message;
+    expect([seeds('1,2'), seeds('1,01')]).toEqual([undefined, 'each seed once']);
   });
 
   it('has no report over them where one has not come to its end, or all failed', async () => {

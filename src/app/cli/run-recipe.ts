@@ -18,9 +18,11 @@ import { showPlan } from './show-plan.ts';
 import { showRoad } from './show-road.ts';
 import type { Terminal } from './terminal.ts';
 
+const seedsIn = (text: string) => text.split(',').map(Number);
 const seedList = z
   .string()
-  .refine((text) => /^\d{1,15}(,\d{1,15})*$/.test(text), 'integers with commas between, such as 1,2,3');
+  .refine((text) => /^\d{1,15}(,\d{1,15})*$/.test(text), 'integers with commas between, such as 1,2,3')
+  .refine((text) => new Set(seedsIn(text)).size === seedsIn(text).length, 'each seed once');
 
 export const recipeOptions = {
   seed: z.int().min(0).optional().describe("seed of every stage that sets none; the recipe's unless given"),
@@ -135,7 +137,7 @@ function seedsOf({ seed, seeds }: RecipeRequest, recipe: Recipe): readonly numbe
   if (seed !== undefined && seeds !== undefined)
     throw new UserError({ where: '--seed, --seeds', expected: 'one of them', found: 'both' });
   if (seed !== undefined) return [seed];
-  return seeds === undefined ? recipe.seeds : [...new Set(seeds.split(',').map(Number))];
+  return seeds === undefined ? recipe.seeds : seedsIn(seeds);
 }
 
 /** The file of a recipe that comes with heed. */

@@ -193,6 +193,11 @@ describe('a recipe is refused before anything runs', () => {
       'road.yaml:1:1 (seed): expected integers, at least 0, got [-1].',
     ],
     [
+      'a seed twice',
+      'seeds: [1, 2, 1]\nstages:\n  a: { command: say }\n',
+      'road.yaml:1:1 (seeds): expected each seed once, got [1,2,1].',
+    ],
+    [
       'a report that heed cannot write',
       'report: kanji\nstages:\n  a: { command: say }\n',
       'road.yaml:1:1 (report): expected one of kata, got "kanji".',

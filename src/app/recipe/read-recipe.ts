@@ -85,8 +85,13 @@ class RecipeReader {
     const key = root.has('seeds') ? 'seeds' : 'seed';
     const seeds = [this.value(root, key) ?? 0].flat();
     const isSeed = (seed: unknown) => Number.isSafeInteger(seed) && (seed as number) >= 0;
-    if (seeds.length > 0 && seeds.every(isSeed) && (key === 'seeds' || seeds.length === 1)) return seeds;
-    throw refusal(this.at(root, key), 'integers, at least 0', JSON.stringify(seeds));
+    const isTooMany = key === 'seed' && seeds.length > 1;
+    if (seeds.length === 0 || isTooMany || !seeds.every(isSeed))
+      throw refusal(this.at(root, key), 'integers, at least 0', JSON.stringify(seeds));
+    // Twice the same road would be compared with itself, as if chance had drawn it again.
+    if (new Set(seeds).size < seeds.length)
+      throw refusal(this.at(root, key), 'each seed once', JSON.stringify(seeds));
+    return seeds;
   }
 
   private report(root: YAMLMap): { report?: string } {

@@ -152,6 +152,7 @@ describe('heed run', () => {
       /^error: --seed, --seeds: expected one of them, got both/,
     ],
     [['run', 'small.yaml', '--seeds', 'x'], /^error: --seeds: expected integers with commas between/],
+    [['run', 'small.yaml', '--seeds', '2,1,2'], /^error: --seeds: expected each seed once, got "2,1,2"/],
     [['run', 'small.yaml', '--only', 'sfft'], /^error: --only: .*got unknown sfft\. Try sft\./],
     [['run', 'small.yaml', '--from-scratch'], /^error: small\.yaml: expected a model with made-by/],
   ])('refuses heed %j in one line', async (words, message) => {
