@@ -2,11 +2,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commitEvaluation, finishedEvaluation } from '../../align/evaluation/evaluation-folder.ts';
+import type { EvaluateOptions } from '../../align/evaluation/evaluation-options.ts';
 import { FolderLock } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
+import { evaluate } from '../cli/commands/eval.ts';
 import { chooseStages } from './choose-stages.ts';
 import { forecastRoad } from './forecast.ts';
-import { SmallRoad, twoStages } from './testing/small-road.ts';
+import { runRoad } from './run-road.ts';
+import { SmallRoad, stageCommand, twoStages } from './testing/small-road.ts';
 
 let road: SmallRoad;
 beforeEach(() => {
@@ -104,6 +108,25 @@ describe('a road', () => {
     expect(readFileSync(join(folder, 'recipe.yaml'), 'utf8')).toContain(
       `- ${from.replace('/out/', '/moved/')}/text`,
     );
+  });
+
+  it('finds an evaluation that was whole when it was killed, though the road was moved since', async () => {
+    road.commands = [...road.commands, stageCommand(evaluate)];
+    road.put('rows.jsonl', '{}');
+    const text = `${twoStages}  eval: { command: eval, model: '\${hello}', data: [rows.jsonl] }\n`;
+    await road.run(text, { selected: ['hello', 'twice'] });
+    const summary = { model: 'hello', n: 0, metrics: {}, tokens_generated: 0, faults: 0 };
+    const { options } = (await road.plan(text)).stages[2];
+    await commitEvaluation(options as unknown as EvaluateOptions, {}, { answers: [], summary });
+    renameSync(road.path('out'), road.path('moved'));
+    const result = await runRoad(await road.plan(text, { out: 'moved' }), {
+      perform: async (_, given) => ({
+        found: await finishedEvaluation(given as unknown as EvaluateOptions, {}),
+      }),
+      onEvent: () => {},
+      signal: new AbortController().signal,
+    });
+    expect(result.stages[2].result).toEqual({ found: summary });
   });
 
   it('stops after the stage at work when it is asked to, and goes on from there', async () => {
