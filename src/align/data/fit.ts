@@ -33,16 +33,41 @@ export function fitTokens(
   if (promptLength < 0) return { dropped: 'no-trained-token' };
   const excess = ids.length - options.maxLength;
   if (excess <= 0) return asRow(tokens, source);
-  const leadLength = ids[0] === tokenizer.special.bos ? 1 : 0;
+  const leadLength = leadLengthOf(tokens, tokenizer);
   const cut = cuts[options.truncation]({ promptLength, leadLength, excess, maxLength: options.maxLength });
   if (typeof cut === 'string') return { dropped: cut };
   const ofKept = (values: number[]): number[] => values.filter((_, position) => cut(position));
   return asRow({ ...tokens, ids: ofKept(ids), isTrained: ofKept(isTrained) }, source);
 }
 
+/**
+ * Answers to one prompt that were cut by `prompt-left`, each by its own excess, with as much of the prompt as the
+ * shortest kept: they are compared after the same prompt.
+ */
+export function sharePrompt(rows: readonly TokenRow[], tokenizer: PromptTokenizer): TokenRow[] {
+  const promptLengths = rows.map(({ isTrained }) => isTrained.indexOf(1));
+  const shared = Math.min(...promptLengths);
+  return rows.map((row, i) => {
+    const isKept = withoutStart(leadLengthOf(row, tokenizer), promptLengths[i] - shared);
+    return {
+      ...row,
+      ids: row.ids.filter((_, position) => isKept(position)),
+      isTrained: row.isTrained.filter((_, position) => isKept(position)),
+    };
+  });
+}
+
+/** Tokens that stay at the front: BOS. */
+function leadLengthOf({ ids }: { ids: ArrayLike<number> }, tokenizer: PromptTokenizer): number {
+  return ids[0] === tokenizer.special.bos ? 1 : 0;
+}
+
+function withoutStart(leadLength: number, excess: number): (position: number) => boolean {
+  return (position) => position < leadLength || position >= leadLength + excess;
+}
+
 interface Fit {
   promptLength: number;
-  /** Tokens that stay at the front: BOS. */
   leadLength: number;
   excess: number;
   maxLength: number;
@@ -53,7 +78,7 @@ const cuts: Record<Truncation, (fit: Fit) => ((position: number) => boolean) | D
   drop: tooLong,
   'prompt-left'({ promptLength, leadLength, excess }) {
     if (promptLength - leadLength <= excess) return 'sequence-too-long';
-    return (position) => position < leadLength || position >= leadLength + excess;
+    return withoutStart(leadLength, excess);
   },
   'completion-right'(fit) {
     return fit.promptLength >= fit.maxLength ? tooLong(fit) : (position) => position < fit.maxLength;

@@ -320,6 +320,45 @@ describe('preferences', () => {
   });
 });
 
+describe('answers to a prompt that is cut', () => {
+  const left = { ...options, truncation: 'prompt-left' } as const;
+  const idsOf = (rows: readonly TokenRow[]) => rows.map(({ ids }) => [...ids]);
+
+  it('follow the same part of it: what the longest leaves', () => {
+    const record: RankingRecord = {
+      kind: 'ranking-tokens',
+      ...{ promptIds: [21, 22, 23, 24], rankedIds: [[31], [32, 33, 34], [35, 36]] },
+    };
+    const rows = tokenizeRanking(record, tokenizer, { ...left, maxLength: 5 });
+    if (isDropped(rows)) throw new Error(rows.dropped);
+    expect(idsOf(rows)).toEqual([
+      [23, 24, 31],
+      [23, 24, 32, 33, 34],
+      [23, 24, 35, 36],
+    ]);
+    expect(rows.map(({ isTrained }) => [...isTrained])).toEqual([
+      [0, 0, 1],
+      [0, 0, 1, 1, 1],
+      [0, 0, 1, 1],
+    ]);
+    expect(tokenizeRanking(record, tokenizer, { ...left, maxLength: 3 })).toEqual({
+      dropped: 'sequence-too-long',
+    });
+  });
+
+  it('keep its BOS', () => {
+    const [prompt, long] = ['hello hello hello hello', ' world world world'];
+    const record: PreferenceRecord = { kind: 'preference', prompt, chosen: ' world', rejected: long };
+    const whole = tokenizePreference(record, withBos, left);
+    if (isDropped(whole)) throw new Error(whole.dropped);
+    const maxLength = whole.rejected.ids.length - 2;
+    const cut = tokenizePreference(record, withBos, { ...left, maxLength });
+    if (isDropped(cut)) throw new Error(cut.dropped);
+    const withoutTwo = ({ ids }: TokenRow) => [ids[0], ...ids.slice(3)];
+    expect(idsOf([cut.chosen, cut.rejected])).toEqual([withoutTwo(whole.chosen), withoutTwo(whole.rejected)]);
+  });
+});
+
 describe('rankings', () => {
   it('put every answer after one prompt, best first', () => {
     const ranked = [' world', ' hello', ' well'];

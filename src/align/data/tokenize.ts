@@ -4,7 +4,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { findChatSpans, findPromptSpans, type Span } from './chat-spans.ts';
-import { type FitOptions, fitTokens } from './fit.ts';
+import { type FitOptions, fitTokens, sharePrompt } from './fit.ts';
 import {
   leadingTokens,
   type PromptTokenizer,
@@ -97,7 +97,7 @@ function tokenizeAnswers(
     if (isDropped(row)) return row;
     rows.push(row);
   }
-  return rows;
+  return sharePrompt(rows, tokenizer);
 }
 
 function haveSameIds(a: TokenRow, b: TokenRow): boolean {
