@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   statSync,
   unlinkSync,
@@ -22,6 +21,8 @@ export const lockName = 'heed.lock';
 const heartbeatMs = 10_000;
 /** A holder whose life cannot be asked for is taken for dead after this silence. */
 const silenceMs = 120_000;
+/** A takeover lasts milliseconds: one that seems to last longer was killed in the middle. */
+const takeoverMs = 60_000;
 
 interface Holder {
   pid: number;
@@ -114,24 +115,42 @@ function removeIfStale(path: string, folder: string): void {
   if (!judged) return;
   if (!isStale(judged)) throw refusal(folder, judged.holder);
   const guard = `${path}.stealing`;
+  takeGuard(guard, folder);
+  try {
+    if (readLock(path)?.text === judged.text) rmSync(path);
+  } finally {
+    removeGuard(guard);
+  }
+}
+
+function takeGuard(guard: string, folder: string): void {
+  // Two that remove the same old guard may both go on; the lease that one of them loses then says so when it is used.
+  if (ageMs(guard) > takeoverMs) removeGuard(guard);
   try {
     mkdirSync(guard);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new UserError(
       {
         where: folder,
         expected: 'a run folder that no other process writes to',
         found: 'another process taking over a dead run',
-        advice: `again in a moment; if it stays so, remove ${guard}`,
+        advice: 'again in a minute',
       },
       { cause: error },
     );
   }
-  try {
-    if (readLock(path)?.text === judged.text) rmSync(path);
-  } finally {
-    rmdirSync(guard);
-  }
+}
+
+/** Another process may have taken it for a dead one's. */
+function removeGuard(guard: string): void {
+  rmSync(guard, { recursive: true, force: true });
+}
+
+/** Since it was last changed; 0 for what is not there. */
+function ageMs(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found ? Date.now() - found.mtimeMs : 0;
 }
 
 interface LockFile {

@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -251,6 +252,24 @@ describe('the lease of a run folder', () => {
     const longAgo = Date.now() / 1000 - 3600;
     utimesSync(lockPath(), longAgo, longAgo);
     expect(() => open({}, true)).not.toThrow();
+  });
+
+  it('is taken although a takeover of it was killed, once that is sure', () => {
+    close(open());
+    writeFileSync(
+      lockPath(),
+      JSON.stringify({ pid: process.pid, processStart: 'long ago', host: hostname() }),
+    );
+    const guard = `${lockPath()}.stealing`;
+    mkdirSync(guard);
+    expect(() => open({}, true)).toThrow(
+      /got another process taking over a dead run\. Try again in a minute/,
+    );
+    const minutesAgo = Date.now() / 1000 - 120;
+    utimesSync(guard, minutesAgo, minutesAgo);
+    open({}, true);
+    expect(JSON.parse(readFileSync(lockPath(), 'utf8')).pid).toBe(process.pid);
+    expect(existsSync(guard)).toBe(false);
   });
 
   it('is gone once the run is closed', () => {
