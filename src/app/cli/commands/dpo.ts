@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { DpoResult } from '../../../align/methods/dpo.ts';
-import { dpoLossKinds } from '../../../align/methods/dpo-objective.ts';
+import { type DpoLossKind, dpoLossKinds } from '../../../align/methods/dpo-objective.ts';
 import type { RunEvent } from '../../../align/run/events.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
@@ -10,33 +10,62 @@ import { preferenceOptions } from '../preference-options.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
 
+/** Numbers that only some equations hold. */
+const equationOptions: Record<
+  'labelSmoothing' | 'targetMargin',
+  { usual: number; readBy: readonly DpoLossKind[] }
+> = {
+  labelSmoothing: { usual: 0.1, readBy: ['cdpo', 'robust'] },
+  targetMargin: { usual: 1, readBy: ['simpo'] },
+};
+
+type EquationOptions = { loss: DpoLossKind } & Record<keyof typeof equationOptions, number>;
+
+/** The usual value is no mistake: a run's own recipe says it too. */
+function refuseWhatIsNotRead(options: EquationOptions, context: z.RefinementCtx): void {
+  for (const name of ['labelSmoothing', 'targetMargin'] as const) {
+    const { usual, readBy } = equationOptions[name];
+    if (options[name] === usual || readBy.includes(options.loss)) continue;
+    const message = `${usual} with --loss ${options.loss}; it belongs to ${readBy.join(', ')}`;
+    context.addIssue({ code: 'custom', path: [name], message });
+  }
+}
+
 export const dpo = defineCommand({
   name: 'dpo',
   description: 'fine-tune a policy on preferences, without a reward model: DPO and its relatives',
-  options: z.object({
-    ...preferenceOptions,
-    data: z.array(z.string()).min(1).describe('JSONL of preferences: prompt, chosen, rejected, or their ids'),
-    reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
-    loss: z.enum(dpoLossKinds).default('dpo').describe('the equation'),
-    beta: z
-      .number()
-      .positive()
-      .optional()
-      .describe('strength of the pull to the reference; 2 for simpo and 0.1 for the others unless given'),
-    labelSmoothing: z
-      .number()
-      .min(0)
-      .lt(0.5)
-      .default(0.1)
-      .describe('cdpo, robust: share of pairs thought to be the wrong way round'),
-    targetMargin: z.number().default(1).describe('simpo: margin that is asked for'),
-    likelihoodWeight: z
-      .number()
-      .min(0)
-      .default(0)
-      .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
-    learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
-  }),
+  options: z
+    .object({
+      ...preferenceOptions,
+      data: z
+        .array(z.string())
+        .min(1)
+        .describe('JSONL of preferences: prompt, chosen, rejected, or their ids'),
+      reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
+      loss: z.enum(dpoLossKinds).default('dpo').describe('the equation'),
+      beta: z
+        .number()
+        .positive()
+        .optional()
+        .describe('strength of the pull to the reference; 2 for simpo and 0.1 for the others unless given'),
+      labelSmoothing: z
+        .number()
+        .min(0)
+        .lt(0.5)
+        .default(equationOptions.labelSmoothing.usual)
+        .describe('cdpo, robust: share of pairs thought to be the wrong way round'),
+      targetMargin: z
+        .number()
+        .default(equationOptions.targetMargin.usual)
+        .describe('simpo: margin that is asked for'),
+      likelihoodWeight: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
+      learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
+    })
+    .superRefine(refuseWhatIsNotRead),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/dpo.js', import.meta.url).href;
     const job = { module, name: 'dpo', payload: resolveComputing(options) };
