@@ -1,12 +1,13 @@
+import { isDeepStrictEqual as isEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { evaluate } from './composition.ts';
+import { type Composition, evaluate } from './composition.ts';
 import { Dice } from './dice.ts';
 import { judgeInProcess } from './judge-core.ts';
-import { apply } from './meaning.ts';
+import { apply, type Value } from './meaning.ts';
 import { families } from './operation.ts';
 import { operationNames, operations } from './operations.ts';
 import { statement } from './phrasings.ts';
-import { makeProblem, type Problem, problemById } from './problem.ts';
+import { drawTrainingComposition, makeProblem, type Problem, problemById } from './problem.ts';
 import { makeRequest } from './requests.ts';
 import { nearestBySharedWords } from './retrieval.ts';
 import { skeleton } from './skeleton.ts';
@@ -18,6 +19,15 @@ const some = [...training.slice(0, 300), ...heldOut.slice(0, 200)];
 
 async function passes(answer: string, { tests }: Problem): Promise<boolean> {
   return (await judgeInProcess({ answer, tests })).passed;
+}
+
+/** Nothing where the steps do not fit each other or the input. */
+function attempt(composition: Composition, input: Value[]): Value | undefined {
+  try {
+    return evaluate(composition, input);
+  } catch {
+    return undefined;
+  }
 }
 
 describe('problems', () => {
@@ -78,6 +88,24 @@ describe('problems', () => {
         .filter(({ text }) => seen.has(text)),
     );
     expect(shared).toEqual([]);
+  });
+
+  it('are held out only when no training text tells them: not one step, nor its steps in another order', () => {
+    const chained = (composition: Composition) =>
+      skeleton(solution(composition, 'chained', new Dice(1, 'testing', 0)));
+    const told = new Set(
+      Array.from({ length: 5000 }, (_, i) => chained(drawTrainingComposition(new Dice(2, 'corpora', i)))),
+    );
+    for (const { id, composition, tests } of heldOut) {
+      const { steps } = composition;
+      expect(steps.length, id).toBeGreaterThan(1);
+      const others = steps.slice(1).map((next, i) => steps.toSpliced(i, 2, next, steps[i]));
+      for (const other of others.map((own) => ({ ...composition, steps: own }))) {
+        if (tests.every(({ input, expected }) => isEqual(attempt(other, input), expected))) {
+          expect(told.has(chained(other)), id).toBe(false);
+        }
+      }
+    }
   });
 
   it('cannot be solved by the answer of the nearest training prompt', async () => {
