@@ -1,6 +1,7 @@
 // What a model was made from, as its checkpoint tells it.
 
 import { basename, dirname, join, resolve } from 'node:path';
+import { UserError } from '../../engine/errors.ts';
 import type { Lineage } from '../../language/checkpoint/checkpoint-record.ts';
 import { hashFolder } from '../../language/checkpoint/commit.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -16,6 +17,23 @@ export async function lineageFrom(
     ),
     data: files.map(({ path, sha256 }) => ({ name: sourceName(path), sha256 })),
   };
+}
+
+/**
+ * Refuses a model that changed since the run began. A moved one is not a change.
+ * @throws UserError naming the first that differs
+ */
+export function requireSameParents(recorded: Lineage | undefined, now: Lineage | undefined): void {
+  for (const [i, before] of (recorded?.parents ?? []).entries()) {
+    const found = now?.parents[i];
+    if (!found || found.sha256 === before.sha256) continue;
+    throw new UserError({
+      where: `the model ${found.name}`,
+      expected: `the one that this run began with (SHA-256 ${before.sha256.slice(0, 12)})`,
+      found: `another content (${found.sha256.slice(0, 12)})`,
+      advice: 'restoring the model, or starting a new run',
+    });
+  }
 }
 
 /** The end of a path, such as `sft/model`: a model that is passed on tells nothing of its maker's other folders. */

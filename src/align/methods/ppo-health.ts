@@ -41,6 +41,8 @@ export class Health {
   alarms = 0;
   /** By parameter; undefined before the first healthy step, and where nothing can go back. */
   healthy: Map<string, Float32Array> | undefined;
+  /** Updates that they have had. */
+  private healthyStep = 0;
   private readonly options: PpoOptions;
   private readonly policy: Model;
   private monitor: HackingMonitor;
@@ -88,29 +90,38 @@ export class Health {
     measures: Record<string, number>,
     record: (event: RunEvent) => void,
   ): Verdict {
-    const { klBudget } = this.options;
-    const kl = measures['objective/kl'];
-    if (klBudget !== undefined && kl > klBudget) {
-      const stop = `the KL of ${kl.toFixed(2)} nats an answer is beyond the budget of ${klBudget}`;
-      return { stop, betaFactor: 1 };
-    }
+    const stop = this.beyondBudget(measures['objective/kl']);
+    if (stop !== undefined) return { stop, betaFactor: 1 };
     const { alarm, signals } = this.monitor.observe({ step, answers, measures });
-    if (!signals.some(({ isOutside }) => isOutside)) this.keepWeights();
+    const isDoubtful = this.options.onAlarm === 'rollback' && signals.some(({ isOutside }) => isOutside);
+    if (!isDoubtful) this.keepWeights(step);
     return alarm ? this.answer(step, alarm, record) : { betaFactor: 1 };
   }
 
-  /** Puts the last healthy weights back, if any were kept. */
-  goBack(policy: Model): void {
-    for (const [name, values] of this.healthy ?? []) policy.parameters.get(name)!.set(values);
+  /** What to say of a KL in nats that is beyond the budget, if there is one. */
+  beyondBudget(kl: number): string | undefined {
+    const { klBudget } = this.options;
+    if (klBudget === undefined || kl <= klBudget) return undefined;
+    return `the KL of ${kl.toFixed(2)} nats an answer is beyond the budget of ${klBudget}`;
   }
 
-  state(): { monitor: HackingMonitorState; alarms: number } {
-    return { monitor: this.monitor.state(), alarms: this.alarms };
+  /** Puts the last healthy weights back, if any were kept, and says which those are. */
+  goBack(policy: Model): string {
+    if (!this.healthy) return 'the weights stay as they are';
+    for (const [name, values] of this.healthy) policy.parameters.get(name)!.set(values);
+    return `back to the weights after ${this.healthyStep} steps`;
   }
 
-  restore({ monitor, alarms }: ReturnType<Health['state']>, healthy: Map<string, Float32Array>): void {
+  state(): { monitor: HackingMonitorState; alarms: number; healthyStep: number } {
+    return { monitor: this.monitor.state(), alarms: this.alarms, healthyStep: this.healthyStep };
+  }
+
+  restore(
+    { monitor, alarms, healthyStep }: ReturnType<Health['state']>,
+    healthy: Map<string, Float32Array>,
+  ): void {
     this.monitor = restoreHackingMonitor(monitor);
-    this.alarms = alarms;
+    [this.alarms, this.healthyStep] = [alarms, healthyStep];
     if (healthy.size > 0) this.healthy = healthy;
   }
 
@@ -127,11 +138,12 @@ export class Health {
     return { stop: message, betaFactor: 1 };
   }
 
-  private keepWeights(): void {
+  private keepWeights(step: number): void {
     if (this.options.klBudget === undefined && this.options.onAlarm !== 'rollback') return;
     this.healthy ??= new Map(
       [...this.policy.parameters].map(([name, values]) => [name, new Float32Array(values.length)]),
     );
     for (const [name, values] of this.policy.parameters) this.healthy.get(name)!.set(values);
+    this.healthyStep = step;
   }
 }

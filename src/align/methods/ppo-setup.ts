@@ -1,14 +1,16 @@
 // What PPO begins with: the policy and the reference that it is held to, the critic, the prompts, the rewards.
 
+import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { ModelConfig } from '../../language/model/config.ts';
 import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
 import type { Prompt } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
-import { loadRewards, type Rewards } from './rewards.ts';
+import { loadRewards, type Rewards, requireSameTokenizer } from './rewards.ts';
 
 export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
@@ -27,6 +29,7 @@ export async function assemble(
   backend: Backend,
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
+  requireMeaning(options);
   const prompted = await loadPromptedPolicy(options, onFault);
   const { policy, prompts } = prompted;
   const isOwnReference = options.reference === undefined;
@@ -42,6 +45,21 @@ export async function assemble(
   };
 }
 
+function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore = 0 }: PpoOptions): void {
+  const refuse = (where: string, expected: string, found: number) => {
+    throw new UserError({ where, expected, found: `${found}` });
+  };
+  if (beta === 0 && klTarget !== undefined) {
+    refuse('--beta', 'above 0 with --kl-target, which multiplies it', beta);
+  }
+  if (beta === 0 && onAlarm === 'raise-beta') {
+    refuse('--beta', 'above 0 with --on-alarm raise-beta, which doubles it', beta);
+  }
+  if (missingEos === 'subtract' && missingEosScore < 0) {
+    refuse('--missing-eos-score', 'a penalty of 0 or more with --missing-eos subtract', missingEosScore);
+  }
+}
+
 function windowLengthFor(prompts: readonly Prompt[], maxTokens: number, context: number): number {
   const longest = prompts.reduce((most, { ids }) => Math.max(most, ids.length), 0) + maxTokens;
   return Math.min(context, Math.ceil(longest / 64) * 64);
@@ -51,16 +69,17 @@ async function referenceParameters(options: PpoOptions, policy: Model): Promise<
   if (options.reference === undefined) {
     return new Map([...policy.parameters].map(([name, values]) => [name, values.slice()]));
   }
-  const { parameters } = await loadModel(await locateModel(options.reference), {
-    expectKind: ['base', 'policy'],
-  });
-  requireSameShapes(policy.parameters, parameters, `--reference ${options.reference}`);
-  return parameters;
+  const folder = await locateModel(options.reference);
+  const reference = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  const where = `--reference ${options.reference}`;
+  requireSameTokenizer(where, reference, policy);
+  requireSameDesign(where, reference.config, policy.config);
+  return reference.parameters;
 }
 
 /**
- * The critic begins as the reward model, on the scale on which rewards are paid ((raw − mean) / deviation); without
- * one, as the policy with a head of zeros, which expects nothing.
+ * The critic begins as the first reward model, on the scale on which it is paid (weight · (raw − mean) / deviation);
+ * without one, as the policy with a head of zeros, which expects nothing.
  */
 async function startingCritic(
   { valueModel }: PpoOptions,
@@ -68,7 +87,8 @@ async function startingCritic(
   policy: Model,
 ): Promise<Model> {
   const { config } = policy;
-  const from = valueModel ?? reward.find((spec) => 'model' in spec)?.model;
+  const rewardModel = reward.find((spec) => 'model' in spec);
+  const from = valueModel ?? rewardModel?.model;
   const specs = scalarHeadSpecs(config, { hasBias: true });
   if (from === undefined) {
     const body = specs.map(({ name, shape }) => {
@@ -78,19 +98,19 @@ async function startingCritic(
     return { kind: 'value', config, parameters: new Map(body) };
   }
   const model = await loadModel(await locateModel(from), { expectKind: ['reward', 'value'] });
+  requireSameTokenizer(`the critic ${from}`, model, policy);
+  requireSameDesign(`the critic ${from}`, model.config, config);
   const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
+  const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
   const parameters = new Map(model.parameters);
   const [bias] = parameters.get(headBias) ?? [0];
   parameters.set(
     headWeight,
-    parameters.get(headWeight)!.map((weight) => weight / deviation),
+    parameters.get(headWeight)!.map((weight) => weight * scale),
   );
-  parameters.set(headBias, Float32Array.of((bias - mean) / deviation));
-  const critic: Model = { kind: 'value', config, parameters };
-  for (const { name } of specs) requireTensor(critic.parameters, name, from);
-  const body = new Map([...parameters].filter(([name]) => policy.parameters.has(name)));
-  requireSameShapes(body, policy.parameters, `the critic ${from}`);
-  return critic;
+  parameters.set(headBias, Float32Array.of((bias - mean) * scale));
+  for (const { name } of specs) requireTensor(parameters, name, from);
+  return { kind: 'value', config, parameters };
 }
 
 function requireTensor(parameters: ReadonlyMap<string, unknown>, name: string, where: string): void {
@@ -98,18 +118,18 @@ function requireTensor(parameters: ReadonlyMap<string, unknown>, name: string, w
   throw new UserError({ where, expected: `the tensor ${name}, as the policy has it`, found: 'none' });
 }
 
-function requireSameShapes(
-  expected: ReadonlyMap<string, Float32Array>,
-  found: ReadonlyMap<string, Float32Array>,
-  where: string,
-): void {
-  for (const [name, { length }] of expected) {
-    const other = found.get(name)?.length ?? 0;
-    if (other === length) continue;
+/** What may differ between models that make the same of the same tokens. */
+const looseFields: ReadonlySet<string> = new Set(['maxPositions', 'initializerRange', 'tokens']);
+
+/** One graph computes them all. */
+function requireSameDesign(where: string, found: ModelConfig, expected: ModelConfig): void {
+  for (const [field, value] of Object.entries(expected)) {
+    const other = found[field as keyof ModelConfig];
+    if (looseFields.has(field) || isDeepStrictEqual(other, value)) continue;
     throw new UserError({
       where,
-      expected: `${name} of ${length} numbers, as in --model`,
-      found: `${other}`,
+      expected: `${field} ${JSON.stringify(value)}, as in --model`,
+      found: JSON.stringify(other),
       advice: 'a model of the same architecture',
     });
   }

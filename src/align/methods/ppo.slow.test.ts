@@ -51,7 +51,15 @@ async function train(
   };
   const defaults: PpoOptions = {
     ...{ ...trainingDefaults, model: join(root, 'policy'), data: [data], out, epochs: 4 },
-    ...{ reward: ['…'], watch: [], batchSize: 4, samples: 2, maxTokens: 10, temperature: 1 },
+    ...{
+      template: 'none',
+      reward: ['…'],
+      watch: [],
+      batchSize: 4,
+      samples: 2,
+      maxTokens: 10,
+      temperature: 1,
+    },
     ...{ generationBatchSize: 8, ppoEpochs: 2, miniBatchSize: 4, microBatchTokens: 64 },
     ...{ valueLearningRate: 3e-3, beta: 0.05, klEstimator: 'k1', klHorizon: 100, gamma: 1, lambda: 0.95 },
     ...{ clipRange: 0.2, valueClipRange: 0.2, missingEos: 'subtract', missingEosScore: 0 },
@@ -131,6 +139,19 @@ describe('the leash', () => {
     expect(metric('objective/kl')[0]).toBeGreaterThan(0);
   });
 
+  it('holds the budget after the last update too, which no rollouts follow', async () => {
+    const out = newRun();
+    const far = { beta: 0, learningRate: 0.03, warmupRatio: 0, maxSteps: 1, klBudget: 0.5 };
+    const { stopped } = await train(out, far);
+    expect(stopped).toMatch(
+      /beyond the budget of 0.5, after the last update: back to the weights after 0 steps/,
+    );
+    const [start, end] = await Promise.all(
+      [join(root, 'policy'), join(out, 'model')].map((path) => loadModel(path)),
+    );
+    expect(end.parameters).toEqual(start.parameters);
+  });
+
   it('holds the KL near its target when beta adapts', async () => {
     await train(newRun(), {
       ...{ batchSize: 16, miniBatchSize: 32, klHorizon: 32, epochs: 150 },
@@ -169,36 +190,49 @@ describe('the reward', () => {
 });
 
 describe('the critic', () => {
-  it('begins as a reward model, on the scale on which rewards are paid', async () => {
-    const policy = await loadModel(join(root, 'policy'));
-    const parameters = new Map(policy.parameters);
-    parameters.set('score.weight', new Float32Array(32).fill(0));
-    parameters.set('score.bias', Float32Array.of(5));
-    const statistics = { mean: 3, deviation: 4 };
-    await saveModel(join(root, 'reward'), {
-      ...policy,
-      kind: 'reward',
-      parameters,
-      rewardStatistics: statistics,
-    });
-    await train(newRun(), {
-      specs: { reward: [{ model: join(root, 'reward') }] },
-      maxSteps: 1,
-      beta: 0,
-      learningRate: 1e-9,
-    });
-    // It expects (5 − 3)/4 and gets just that.
-    expect(metric('objective/scores')).toEqual([0.5]);
-    expect(metric('loss/value')[0]).toBeLessThan(1e-3);
-  });
+  it.each([1, 2])(
+    'begins as a reward model of weight %i, on the scale on which it is paid',
+    async (weight) => {
+      const policy = await loadModel(join(root, 'policy'));
+      const parameters = new Map(policy.parameters);
+      parameters.set('score.weight', new Float32Array(32).fill(0));
+      parameters.set('score.bias', Float32Array.of(5));
+      const statistics = { mean: 3, deviation: 4 };
+      await saveModel(join(root, 'reward'), {
+        ...policy,
+        kind: 'reward',
+        parameters,
+        rewardStatistics: statistics,
+      });
+      await train(newRun(), {
+        specs: { reward: [{ model: join(root, 'reward'), weight }] },
+        maxSteps: 1,
+        beta: 0,
+        learningRate: 1e-9,
+      });
+      // It expects weight · (5 − 3)/4 and gets just that.
+      expect(metric('objective/scores')).toEqual([0.5 * weight]);
+      expect(metric('loss/value')[0]).toBeLessThan(1e-3);
+    },
+  );
 });
 
 describe('mistakes', () => {
   it.each([
     ['prompts that leave no room', { maxTokens: 64 }, /--max-tokens.*the context 64/],
+    ['a target without a price', { beta: 0, klTarget: 1 }, /--beta.*--kl-target/],
+    ['an answer to alarms without a price', { beta: 0, onAlarm: 'raise-beta' }, /--beta.*raise-beta/],
+    ['a penalty below 0', { missingEosScore: -1 }, /--missing-eos-score/],
     ['a reward that is not there', { specs: { reward: [{ module: 'x.js', name: 'y' }] } }, /x\.js/],
   ])('are told: %s', async (_, options, message) => {
     await expect(train(newRun(), options as Partial<PpoOptions>)).rejects.toThrow(message);
+  });
+
+  it('are told: a reference that would compute something else of the same weights', async () => {
+    const positions = { kind: 'rotary', theta: 777, scaling: { kind: 'default' } } as const;
+    await saveTinyModel(join(root, 'other'), tinyConfig('llama', { positions }));
+    const run = train(newRun(), { reference: join(root, 'other') });
+    await expect(run).rejects.toThrow(/--reference.*positions.*777/);
   });
 });
 

@@ -268,8 +268,17 @@ class PpoLearner implements Learner {
 
   /** The run ends with the last healthy weights. */
   private stop(step: number, reason: string, metrics: Record<string, number>): Update {
-    this.health.goBack(this.model);
-    return { kind: 'stopped', reason: `${reason}, at step ${step}`, tokens: 0, metrics };
+    const told = `${reason}, at step ${step}: ${this.health.goBack(this.model)}`;
+    return { kind: 'stopped', reason: told, tokens: 0, metrics };
+  }
+
+  /** The budget holds for the last update too, which no rollouts have followed. */
+  async conclude(): Promise<string | undefined> {
+    if (this.options.klBudget === undefined) return undefined;
+    const judged = await this.judge(await this.act(this.totalSteps));
+    const kl = mean(sequenceKl(rolloutTokenKl('k1', judged), judged.isResponseToken));
+    const reason = this.health.beyondBudget(kl);
+    return reason && `${reason}, after the last update: ${this.health.goBack(this.model)}`;
   }
 
   state(): { tensors: NamedTensor[]; rest: object } {

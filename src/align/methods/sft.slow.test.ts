@@ -130,6 +130,17 @@ describe('a resumed run', () => {
     );
   });
 
+  it('is refused when the model that it began from changed', async () => {
+    const [run, model] = [newRun(), join(root, 'changing')];
+    await saveTinyModel(model);
+    await train(run, { model }, 2);
+    rmSync(model, { recursive: true });
+    await saveTinyModel(model, tinyConfig('llama', { initializerRange: 0.1 }));
+    await expect(train(run, { model, resume: true })).rejects.toThrow(
+      /the model .*changing: expected the one that this run began with \(SHA-256 \w{12}\), got another content/,
+    );
+  });
+
   it.each([
     [{ learningRate: 1e-4 }, 'learning-rate'],
     [{ seed: 9 }, 'seed'],

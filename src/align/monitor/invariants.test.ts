@@ -8,7 +8,6 @@ import {
   requireFinite,
   requireUnitRatioAtStart,
   requireZeroKlAtStart,
-  usableRewards,
 } from './invariants.ts';
 
 describe('the first step', () => {
@@ -104,25 +103,6 @@ describe('values', () => {
 });
 
 describe('rewards', () => {
-  it('all count when all are numbers', () => {
-    expect(usableRewards([0, -1.5], ['a', 'b'])).toEqual({ isUsable: Uint8Array.of(1, 1) });
-  });
-
-  it('that failed are left out, not 0, and the prompt is named', () => {
-    const { isUsable, warning } = usableRewards(
-      [1, Number.NaN, null, undefined, 0],
-      ['a', 'Sum\nthem', 'c', 'd', 'e'],
-    );
-    expect(Array.from(isUsable)).toEqual([1, 0, 0, 0, 1]);
-    expect(warning).toContain('3 of 5 rewards are not numbers');
-    expect(warning).toContain('NaN, to the prompt "Sum\\nthem"');
-  });
-
-  it('must be there: one an answer, and one usable', () => {
-    expect(() => usableRewards([1], ['a', 'b'])).toThrow('rewards: expected 2 numbers, one an answer, got 1');
-    expect(() => usableRewards([Number.NaN], ['why?'])).toThrow('to the prompt "why?"');
-  });
-
   it('that are all equal are worth a warning', () => {
     expect(equalScoresWarning([2, 2, 2])).toBe(
       'all 3 answers have the score 2: this update learns nothing from the reward',

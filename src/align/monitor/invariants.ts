@@ -119,43 +119,6 @@ export function requireFinite(where: string, values: Readonly<Record<string, num
   });
 }
 
-/** What a warning shows of a prompt. */
-const shownCharacters = 120;
-
-/**
- * Which answers may be learned from. A reward that failed (NaN, infinite, null or missing) is not a reward of 0:
- * its answer is left out and counted.
- * @param prompts one an answer, as people read them
- * @returns isUsable [B], 1 where the reward counts, and a warning that names the first prompt whose reward does not
- * @throws UserError unless there is one reward an answer, or when none is usable
- */
-export function usableRewards(
-  rewards: readonly (number | null | undefined)[],
-  prompts: readonly string[],
-): { isUsable: Uint8Array; warning?: string } {
-  if (rewards.length !== prompts.length) {
-    const expected = `${prompts.length} numbers, one an answer`;
-    throw new UserError({ where: 'rewards', expected, found: `${rewards.length}` });
-  }
-  const isUsable = Uint8Array.from(rewards, (reward) => (Number.isFinite(reward) ? 1 : 0));
-  const first = isUsable.indexOf(0);
-  if (first < 0) return { isUsable };
-  const prompt = JSON.stringify(prompts[first].slice(-shownCharacters));
-  const unusable = isUsable.filter((usable) => !usable).length;
-  if (unusable === rewards.length) {
-    throw new UserError({
-      where: 'rewards',
-      expected: 'a finite number for one answer at least',
-      found: `${rewards[first]} for the first, to the prompt ${prompt}`,
-      advice: 'the reward function on that prompt alone',
-    });
-  }
-  const warning =
-    `${unusable} of ${rewards.length} rewards are not numbers; their answers are left out. The first is ` +
-    `${rewards[first]}, to the prompt ${prompt}`;
-  return { isUsable, warning };
-}
-
 /** A warning when all scores of a batch are one number: whatever is trained on them learns nothing from them. */
 export function equalScoresWarning(scores: ArrayLike<number>): string | undefined {
   if (scores.length < 2 || Array.from(scores).some((score) => score !== scores[0])) return undefined;

@@ -111,8 +111,9 @@ export class GradientLearner implements Learner {
     this.trainer.restore({ tensors, ...(rest as { updates: number; skippedInARow: number }) });
   }
 
-  async conclude(): Promise<void> {
+  async conclude(): Promise<undefined> {
     await this.source.conclude?.();
+    return undefined;
   }
 
   async close(): Promise<void> {

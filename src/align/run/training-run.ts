@@ -10,6 +10,7 @@ import {
   type TrainingState,
 } from '../../language/checkpoint/state.ts';
 import { type Fingerprint, requireSameData } from '../data/fingerprint.ts';
+import { requireSameParents } from '../data/lineage.ts';
 import type { RunEvent, StepEvent } from './events.ts';
 import type { RunFolder } from './run-folder.ts';
 
@@ -49,8 +50,11 @@ export interface Learner {
   earlyEnd?: string;
   files: readonly Fingerprint[];
   update(step: number, record: (event: RunEvent) => void): Promise<Update>;
-  /** After the last step, before the model is saved: what can only be measured or set then. */
-  conclude?(record: (event: RunEvent) => void): Promise<void>;
+  /**
+   * After the last step, before the model is saved: what can only be measured or set then.
+   * @returns why the model is not that of the last step, if it is not
+   */
+  conclude?(): Promise<string | undefined>;
   /** Whatever resuming needs besides the model: tensors as they are, the rest as JSON. */
   state(): { tensors: NamedTensor[]; rest: object };
   /** @throws UserError when the checkpoint is of another model */
@@ -135,6 +139,7 @@ class TrainingRun {
     if (!training) return;
     const { tokens, loss, skipped, files, stopped, learner } = training.state as StoredState;
     requireSameData(files, this.learner.files);
+    requireSameParents(training.model.lineage, this.learner.model.lineage);
     await this.learner.restore({ model: training.model, tensors: training.optimizer, rest: learner });
     [this.step, this.savedStep] = [training.step, training.step];
     [this.tokens, this.loss, this.skipped] = [tokens, loss ?? Number.NaN, skipped];
@@ -170,7 +175,7 @@ class TrainingRun {
     // A run that was stopped before its first update begins anew.
     if (this.savedStep !== this.step && this.step > 0) await this.checkpoint();
     const { outcome, model } = this.result();
-    if (outcome === 'done') await this.learner.conclude?.((event) => this.record(event));
+    if (outcome === 'done') await this.conclude();
     await saveModel(model, this.learner.model, { dtype: this.options.dtype });
     if (outcome === 'interrupted') return;
     const seconds = (performance.now() - startedAt) / 1000;
@@ -216,7 +221,12 @@ class TrainingRun {
     this.record({ type: 'step', step, epoch, loss, tokens: this.tokens, tokensPerSecond, ...rest });
   }
 
-  private stop({ reason, metrics }: Extract<Update, { kind: 'stopped' }>): void {
+  private async conclude(): Promise<void> {
+    const reason = await this.learner.conclude?.();
+    if (reason !== undefined) this.stop({ reason, metrics: {} });
+  }
+
+  private stop({ reason, metrics }: { reason: string; metrics: Record<string, number> }): void {
     this.stopped = reason;
     this.record({ type: 'stopped', step: this.step, reason, metrics });
   }
