@@ -1,6 +1,7 @@
 // What PPO may be told, and what it tells at the end.
 
 import type { Device } from '../../engine/runtime/backend.ts';
+import type { PromptTemplate } from '../data/prompts.ts';
 import type { AlarmAction } from '../monitor/hacking.ts';
 import type { KlEstimator } from '../objectives/kl.ts';
 import type { OptimizerOptions } from '../run/gradient-learner.ts';
@@ -17,6 +18,7 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   reward: string[];
   watch: string[];
   data: string[];
+  template: PromptTemplate;
   strict: boolean;
   seed: number;
   device: Device;

@@ -5,10 +5,17 @@ import { loadModel, locateModel, type Model } from '../../language/checkpoint/ch
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
-import { type Prompt, readPrompts } from '../data/prompts.ts';
+import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import { type Rollout, requireRoom } from '../run/rollouts.ts';
 import type { RewardedAnswer } from './rewards.ts';
+
+export interface PromptOptions {
+  data: readonly string[];
+  /** How a plain prompt is put to the model; rows with an instruction bring their own. */
+  template: PromptTemplate;
+  strict: boolean;
+}
 
 export interface PromptedPolicy {
   /** Of kind policy, with its parent and data. */
@@ -20,7 +27,7 @@ export interface PromptedPolicy {
 
 /** @throws UserError when the model or every prompt cannot be used, or an answer may not fit */
 export async function loadPromptedPolicy(
-  options: { model: string; data: readonly string[]; maxTokens: number; strict: boolean },
+  options: PromptOptions & { model: string; maxTokens: number },
   onFault: (fault: RowFault) => void,
 ): Promise<PromptedPolicy> {
   const folder = await locateModel(options.model);
@@ -35,14 +42,14 @@ export async function loadPromptedPolicy(
 }
 
 async function promptsOf(
-  { data, strict }: { data: readonly string[]; strict: boolean },
+  { data, template, strict }: PromptOptions,
   { config }: Model,
   tokenizer: ModelTokenizer,
   onFault: (fault: RowFault) => void,
 ): Promise<Prompt[]> {
   const prompts: Prompt[] = [];
   const reading = {
-    ...{ template: 'none' as const, context: config.maxPositions, vocabularySize: config.vocabularySize },
+    ...{ template, context: config.maxPositions, vocabularySize: config.vocabularySize },
     ...{ tokenizer: () => tokenizer.prompts, strict, onFault },
   };
   for (const file of data) for await (const prompt of readPrompts(file, reading)) prompts.push(prompt);

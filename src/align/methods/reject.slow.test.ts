@@ -44,7 +44,7 @@ beforeEach(() => {
 const newRun = () => join(root, `run-${runs++}`);
 const defaults = (): RejectOptions => ({
   ...{ ...trainingDefaults, batchSize: 16, microBatchTokens: 256 },
-  ...{ model: join(root, 'base'), data: [prompts], out: '', reward: ['vowels'] },
+  ...{ model: join(root, 'base'), data: [prompts], template: 'none', out: '', reward: ['vowels'] },
   ...{ samples: 3, rounds: 2, temperature: 1, maxTokens: 8, generationBatchSize: 32, pick: 'best' },
 });
 

@@ -12,7 +12,7 @@ import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
-import type { Prompt } from '../data/prompts.ts';
+import type { Prompt, PromptTemplate } from '../data/prompts.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { bestOfNKlBound } from '../objectives/kl.ts';
 import type { RunEvent } from '../run/events.ts';
@@ -30,6 +30,7 @@ export interface RejectOptions extends TrainingOptions {
   model: string;
   /** Prompts. */
   data: string[];
+  template: PromptTemplate;
   strict: boolean;
   /** As it was asked for, for the recipe; `specs` says what it means. */
   reward: string[];

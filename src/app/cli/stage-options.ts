@@ -20,6 +20,11 @@ export const stageOptions = {
   strict: z.boolean().default(false).describe('stop at the first faulty record instead of leaving it out'),
 };
 
+export const templateOption = z
+  .enum(['none', 'alpaca', 'chat'])
+  .default('alpaca')
+  .describe('how a plain prompt is put to the model; rows with an instruction bring their own');
+
 type Computing = z.output<z.ZodObject<Pick<typeof stageOptions, 'device' | 'threads'>>>;
 
 /**

@@ -9,7 +9,7 @@ import { showInterval } from '../interval-text.ts';
 import { modelOptions } from '../model-options.ts';
 import { patientProgress } from '../patient-progress.ts';
 import { showFaults } from '../show-faults.ts';
-import { resolveComputing, stageOptions } from '../stage-options.ts';
+import { resolveComputing, stageOptions, templateOption } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const evaluate = defineCommand({
@@ -26,10 +26,7 @@ export const evaluate = defineCommand({
     world: z.enum(worldNames).optional().describe('judges the answers: kata runs their code against tests'),
     reward: z.string().optional().describe('reward model whose score is the proxy'),
     reference: z.string().optional().describe('model from which the divergence (kl) is measured'),
-    template: z
-      .enum(['none', 'alpaca', 'chat'])
-      .default('alpaca')
-      .describe('how a plain prompt is put to the model; rows with an instruction bring their own'),
+    template: templateOption,
     continuation: z
       .boolean()
       .default(false)

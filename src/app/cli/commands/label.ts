@@ -15,7 +15,7 @@ import { showInterval } from '../interval-text.ts';
 import { modelOptions } from '../model-options.ts';
 import { patientProgress } from '../patient-progress.ts';
 import { showFaults } from '../show-faults.ts';
-import { resolveComputing, stageOptions } from '../stage-options.ts';
+import { resolveComputing, stageOptions, templateOption } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 
 const annotators = ['usual', 'careful'] as const satisfies readonly AnnotatorName[];
@@ -31,10 +31,7 @@ export const label = defineCommand({
       .min(1)
       .describe('JSONL of prompts: instruction, prompt, messages or prompt_ids'),
     out: z.string().describe('folder for the labels; new or empty, unless --resume'),
-    template: z
-      .enum(['none', 'alpaca', 'chat'])
-      .default('alpaca')
-      .describe('how a plain prompt is put to the model; rows with an instruction bring their own'),
+    template: templateOption,
     answers: z.int().min(2).max(64).default(2).describe('answers of each prompt'),
     pairs: z
       .int()

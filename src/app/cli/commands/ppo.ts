@@ -9,7 +9,7 @@ import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { parseRewards, rewardOptions } from '../reward-specs.ts';
 import { showRun } from '../show-run.ts';
-import { resolveComputing } from '../stage-options.ts';
+import { resolveComputing, templateOption } from '../stage-options.ts';
 import { trainingOptions } from '../training-options.ts';
 
 const positive = z.number().positive();
@@ -21,6 +21,7 @@ export const ppo = defineCommand({
   options: z.object({
     ...trainingOptions,
     data: z.array(z.string()).min(1).describe('JSONL of prompts to answer'),
+    template: templateOption,
     reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
     ...rewardOptions,
     watch: z.array(z.string()).default([]).describe('rewards that are told and never learnt from'),

@@ -8,7 +8,7 @@ import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { parseRewards, rewardOptions } from '../reward-specs.ts';
 import { showRun } from '../show-run.ts';
-import { resolveComputing } from '../stage-options.ts';
+import { resolveComputing, templateOption } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { trainingOptions } from '../training-options.ts';
 
@@ -23,6 +23,7 @@ export const reject = defineCommand({
       .array(z.string())
       .min(1)
       .describe('JSONL of prompts: instruction, prompt, messages or prompt_ids'),
+    template: templateOption,
     ...rewardOptions,
     samples: z.int().min(2).default(4).describe('answers to each prompt in a round'),
     rounds: z.int().min(1).default(1).describe('rounds, each sampling from the newest model'),
