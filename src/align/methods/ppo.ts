@@ -114,7 +114,7 @@ class PpoLearner implements Learner {
     if (step === 0 && this.parts.isOwnReference) requireZeroKlAtStart(kl, judged.isResponseToken);
     const estimated = this.estimate(scores, kl, judged);
     const { metrics, warnings } = await this.describe(rollouts, scores, kl, judged, estimated);
-    for (const message of warnings) record({ type: 'warning', step, message });
+    for (const message of warnings) record({ type: 'warning', step: step + 1, message });
     const verdict = this.health.judge(step, rollouts.length, metrics, record);
     this.totals.alarms = this.health.alarms;
     if (verdict.stop !== undefined) return this.stop(step, verdict.stop, metrics);
@@ -268,7 +268,7 @@ class PpoLearner implements Learner {
 
   /** The run ends with the last healthy weights. */
   private stop(step: number, reason: string, metrics: Record<string, number>): Update {
-    const told = `${reason}, at step ${step}: ${this.health.goBack(this.model)}`;
+    const told = `${reason}, at step ${step + 1}: ${this.health.goBack(this.model)}`;
     return { kind: 'stopped', reason: told, tokens: 0, metrics };
   }
 
