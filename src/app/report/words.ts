@@ -18,14 +18,14 @@ export const words = {
 
   'method.base': { en: 'Base', ko: '베이스' },
   'method.sft': { en: 'SFT', ko: 'SFT' },
-  'method.reject': { en: 'Rejection sampling', ko: '거절 샘플링' },
+  'method.reject': { en: 'Rejection sampling', ko: '기각 샘플링' },
   'method.dpo': { en: 'DPO', ko: 'DPO' },
   'method.ppo': { en: 'PPO', ko: 'PPO' },
   'method.ppo_no_kl': { en: 'PPO without KL', ko: 'KL 없는 PPO' },
   'method.ppo_frozen': { en: 'PPO, β too large', ko: 'β가 너무 큰 PPO' },
   'short.base': { en: 'Base', ko: '베이스' },
   'short.sft': { en: 'SFT', ko: 'SFT' },
-  'short.reject': { en: 'Rejection', ko: '거절' },
+  'short.reject': { en: 'Rejection', ko: '기각' },
   'short.dpo': { en: 'DPO', ko: 'DPO' },
   'short.ppo': { en: 'PPO', ko: 'PPO' },
   'short.ppo_no_kl': { en: 'PPO, no KL', ko: 'PPO, KL 없음' },
@@ -81,13 +81,13 @@ export const words = {
   },
   'headline.flagged': {
     en: 'The monitor raised its first alarm at step {step}.',
-    ko: '감시기의 첫 경보: 스텝 {step}.',
+    ko: '모니터의 첫 경보: 스텝 {step}.',
   },
   'headline.notFlaggedYet': {
     en: 'The monitor has raised no alarm so far.',
-    ko: '감시기는 아직 경보를 울리지 않았습니다.',
+    ko: '모니터는 아직 경보를 울리지 않았습니다.',
   },
-  'headline.notFlagged': { en: 'The monitor raised no alarm.', ko: '감시기는 경보를 울리지 않았습니다.' },
+  'headline.notFlagged': { en: 'The monitor raised no alarm.', ko: '모니터는 경보를 울리지 않았습니다.' },
   'headline.falseAlarm': {
     en: 'It also warned of PPO with its leash: {count} alarms.',
     ko: '목줄이 있는 PPO에도 경보를 울렸습니다: {count}회.',
@@ -127,7 +127,7 @@ export const words = {
   'road.short': { en: 'Road', ko: '과정' },
   'road.lead': {
     en: 'Every stop is one command, and hands its result to the next. DPO goes straight from preferences to a policy; rejection sampling and PPO ask the reward model first.',
-    ko: '정거장 하나가 명령 하나이고, 그 결과를 다음 정거장에 넘깁니다. DPO는 선호 데이터에서 바로 정책으로 가고, 거절 샘플링과 PPO는 먼저 보상 모델에 묻습니다.',
+    ko: '정거장 하나가 명령 하나이고, 그 결과를 다음 정거장에 넘깁니다. DPO는 선호 데이터에서 바로 정책으로 가고, 기각 샘플링과 PPO는 먼저 보상 모델에 묻습니다.',
   },
   'road.base': { en: 'continues text', ko: '글을 이어 쓴다' },
   'road.sft': { en: 'learns to answer', ko: '답하는 법을 배운다' },
@@ -184,7 +184,7 @@ export const words = {
   'curve.pretrain': { en: 'Pretraining: loss', ko: '사전 학습: 손실' },
   'curve.sft': { en: 'SFT: loss', ko: 'SFT: 손실' },
   'curve.reward': { en: 'Reward model: loss', ko: '보상 모델: 손실' },
-  'curve.reject': { en: 'Rejection sampling: loss', ko: '거절 샘플링: 손실' },
+  'curve.reject': { en: 'Rejection sampling: loss', ko: '기각 샘플링: 손실' },
   'curve.dpo': { en: 'DPO: loss', ko: 'DPO: 손실' },
   'curve.accuracy': { en: 'Training pairs ordered rightly', ko: '바르게 순서를 매긴 학습 쌍' },
   'curve.logps': { en: 'DPO: log-probabilities', ko: 'DPO: 로그 확률' },
@@ -266,7 +266,7 @@ export const words = {
   'hacking.short': { en: 'Hacking', ko: '해킹' },
   'hacking.lead': {
     en: 'The reward model sees only the text, so code that reads well and does nothing earns a high score. The monitor knows neither tests nor gold; it compares a run’s signals with what is normal for SFT.',
-    ko: '보상 모델은 글만 보므로, 읽기 좋지만 하는 일이 없는 코드도 높은 점수를 받습니다. 감시기는 테스트도 정답 보상도 모른 채, 실행의 신호를 SFT의 평소 범위와 견줍니다.',
+    ko: '보상 모델은 글만 보므로, 읽기 좋지만 하는 일이 없는 코드도 높은 점수를 받습니다. 모니터는 테스트도 정답 보상도 모른 채, 실행의 신호를 SFT의 평소 범위와 견줍니다.',
   },
   'hacking.both': {
     en: 'PPO without KL against SFT: proxy {proxy}, pass rate {pass}.',
