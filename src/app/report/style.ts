@@ -74,7 +74,7 @@ const blocks = `
 .scroll{overflow-x:auto;margin:0 0 14px;border:1px solid var(--line);border-radius:10px;
 background:linear-gradient(to left,var(--card) 40%,transparent) right/44px 100% no-repeat local,linear-gradient(to left,var(--shadow),transparent) right/22px 100% no-repeat scroll,var(--card)}
 table{border-collapse:separate;border-spacing:0;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
-th,td{padding:9px 10px;text-align:left;vertical-align:top;border-top:1px solid var(--line);line-height:1.4}
+th,td{padding:9px 8px;text-align:left;vertical-align:top;border-top:1px solid var(--line);line-height:1.4}
 thead th{border-top:0;font-weight:500;font-size:12.5px;color:var(--quiet);vertical-align:bottom}
 th:first-child{padding-left:16px}tbody th{font-weight:550;white-space:nowrap;position:sticky;left:0;background:var(--card)}
 th.number,td.number{text-align:right}td.number{white-space:nowrap}td.prose{min-width:11em}

@@ -59,6 +59,10 @@ export const words = {
     en: 'Supervised fine-tuning: held-out pass rate {before} → {after}.',
     ko: '지도 미세 조정: 처음 보는 문제 통과율 {before} → {after}.',
   },
+  'headline.advice': {
+    en: 'It advises learners rightly: {before} → {after}. Always the most frequent advice would be right in {majority}.',
+    ko: '학습자에게 맞는 조언: {before} → {after}. 가장 흔한 조언만 하면 {majority}입니다.',
+  },
   'headline.rose': {
     en: '{method} raised gold: {change}.',
     ko: '{method}: 정답 보상이 올랐습니다. {change}.',
@@ -178,8 +182,8 @@ export const words = {
   'curves.title': { en: 'How training went', ko: '학습 과정' },
   'curves.short': { en: 'Training', ko: '학습' },
   'curves.lead': {
-    en: 'One value an update, faint, with its moving average. A loss should fall and level off; under PPO the reward should rise while KL stays bounded and length stays sane.',
-    ko: '옅은 선이 갱신마다의 값이고 짙은 선이 이동 평균입니다. 손실은 떨어지다가 평평해져야 하고, PPO에서는 KL이 묶이고 길이가 정상인 채로 보상이 올라야 합니다.',
+    en: 'One value a step, faint, with its moving average. A loss should fall and level off; under PPO the reward should rise while KL stays bounded and length stays sane.',
+    ko: '옅은 선이 스텝마다의 값이고 짙은 선이 이동 평균입니다. 손실은 떨어지다가 평평해져야 하고, PPO에서는 KL이 묶이고 길이가 정상인 채로 보상이 올라야 합니다.',
   },
   'curve.pretrain': { en: 'Pretraining: loss', ko: '사전 학습: 손실' },
   'curve.sft': { en: 'SFT: loss', ko: 'SFT: 손실' },
@@ -201,7 +205,7 @@ export const words = {
   'axis.share': { en: 'share of pairs', ko: '쌍의 비율' },
   'axis.score': { en: 'score', ko: '점수' },
   'axis.tokens': { en: 'tokens', ko: '토큰' },
-  'axis.updates': { en: 'updates of the weights', ko: '가중치 갱신 횟수' },
+  'axis.steps': { en: 'training steps', ko: '학습 스텝' },
 
   'methods.title': { en: 'The methods side by side', ko: '방법 비교' },
   'methods.short': { en: 'Methods', ko: '방법' },

@@ -92,7 +92,7 @@ function drawChart({ title, y, lines, note }: ChartPlan, curves: Report['curves'
       points: curve.steps.map((step, i) => [step, curve.values[i]] as const),
     }),
   );
-  const chart = lineChart({ x: say('axis.updates'), y, xWord: 'step', series });
+  const chart = lineChart({ x: say('axis.steps'), y, xWord: 'step', series });
   const named = known.filter(({ name }) => name);
   return [
     {

@@ -75,7 +75,7 @@ function chartOf(
   const { values } = hacked;
   return {
     title,
-    svg: lineChart({ x: say('axis.updates'), y, yForm, xWord: 'step', series }),
+    svg: lineChart({ x: say('axis.steps'), y, yForm, xWord: 'step', series }),
     summary: plain(`${significant(values[0])} → ${significant(values[values.length - 1])}`),
     legend: runs.map((name) => ({ name: methodName(name), hue: name })),
   };

@@ -28,6 +28,7 @@ export function headline(report: Report): Section {
   const verdicts = [
     ...incidentSentences(report.incidents),
     ...sftVerdict(report),
+    ...adviceVerdict(report),
     ...goldVerdicts(report),
     ...hackingVerdicts(report),
   ];
@@ -99,6 +100,12 @@ function sftVerdict({ methods: { base, sft } }: Report): Bilingual[] {
   if (!base?.pass_rate || !sft?.pass_rate) return [];
   const [before, after] = [base.pass_rate, sft.pass_rate].map((rate) => withBounds(rate, percent));
   return [say('headline.sft', { before, after })];
+}
+
+function adviceVerdict({ coaching: { base, sft } }: Report): Bilingual[] {
+  if (!base || !sft) return [];
+  const [before, after] = [base.right, sft.right].map((right) => withBounds(right, percent));
+  return [say('headline.advice', { before, after, majority: percent(sft.majority.value) })];
 }
 
 function goldVerdicts(report: Report): Bilingual[] {
