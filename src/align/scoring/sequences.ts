@@ -36,8 +36,10 @@ interface ScoredModel {
   parameters: ReadonlyMap<string, Float32Array>;
 }
 
-/** Windows are powers of two from here on, or the context: short rows share one, long ones cost no more than theirs. */
+/** Windows are powers of two from here on, or the context. */
 const shortestWindow = 128;
+/** At about this length the attention of a window costs as much as all else. */
+const dearWindow = 2048;
 /** Target counts of full runs are rounded up to so many parts, so that there are few shapes to compile. */
 const targetSizes = 8;
 
@@ -172,7 +174,23 @@ function byWindowLength(sequences: readonly TokenRow[], context: number): [numbe
     if (group) group.push(index);
     else groups.set(length, [index]);
   }
-  return [...groups].sort(([a], [b]) => a - b);
+  return [...groups]
+    .sort(([a], [b]) => a - b)
+    .map(([length, members]) => [
+      cheaperWindow(sequences, members, [length, Math.min(context, 2 * length)]),
+      members,
+    ]);
+}
+
+/** Rows little longer than half a window leave it half empty; in one of twice the length three find room. */
+function cheaperWindow(
+  sequences: readonly TokenRow[],
+  members: readonly number[],
+  [shorter, longer]: readonly [number, number],
+): number {
+  const lengths = members.map((index) => sequences[index].ids.length);
+  const cost = (length: number) => planWindows(lengths, length).length * length * (1 + length / dearWindow);
+  return cost(longer) < cost(shorter) ? longer : shorter;
 }
 
 function* batchesOf(
