@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { recognise } from '../../align/data/records.ts';
 import { isDropped } from '../../align/data/token-row.ts';
 import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/tokenize.ts';
+import type { Sample } from '../../align/methods/best-of.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { ShownToken, TokenRole } from './document.ts';
 import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
@@ -13,6 +14,8 @@ import { askedText, readHeldOut } from './samples.ts';
 export interface Exhibits {
   demonstration?: ShownToken[];
   preference?: { prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
+  /** Answers of the first round to one prompt, the best first, which is learnt from. */
+  sampled?: { prompt: ShownToken[]; answers: { tokens: ShownToken[]; reward: number }[] };
   /** Of the PPO model, from its evaluation. */
   answer?: { tokens: ShownToken[]; reward: number; kl?: number };
 }
@@ -28,6 +31,7 @@ export async function readExhibits(road: Road): Promise<Exhibits> {
   return {
     demonstration: await demonstrationOf(road, tokenizer),
     preference: await preferenceOf(road, tokenizer),
+    sampled: await sampledOf(road, tokenizer),
     answer: await answerOf(road, tokenizer),
   };
 }
@@ -71,6 +75,41 @@ async function preferenceOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits[
     chosen: showTokens(tokenizer, ids(row, 'chosen_ids'), () => 'chosen'),
     rejected: showTokens(tokenizer, ids(row, 'rejected_ids'), () => 'rejected'),
   };
+}
+
+async function sampledOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['sampled']> {
+  const stage = stageNamed(road, 'reject');
+  if (stage?.options.pick === 'random') return undefined;
+  const samples = await readRowsIfThere(stage, 'samples/round-1.jsonl', 4 * ROWS_LOOKED_AT);
+  const prompts = await readRowsIfThere(stageNamed(road, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
+  for (const [index, row] of prompts.entries()) {
+    const answers = (samples as unknown as Sample[]).filter(({ prompt }) => prompt === index);
+    if (!isTelling(answers)) continue;
+    const record = recognise({ output: '', ...row });
+    if (record.kind !== 'alpaca') return undefined;
+    return {
+      prompt: showTokens(tokenizer, tokenizeRecordPrompt(record, tokenizer), () => 'context'),
+      answers: answers
+        .toSorted((a, b) => b.reward - a.reward)
+        .map(({ ids, reward }, rank) => ({
+          tokens: showTokens(tokenizer, ids, () => (rank === 0 ? 'trained' : 'context')),
+          reward,
+        })),
+    };
+  }
+  return undefined;
+}
+
+/** Short, all finished, and no two of one reward. */
+function isTelling(answers: readonly Sample[]): boolean {
+  const tokens = answers.reduce((sum, { ids }) => sum + ids.length, 0);
+  const rewards = new Set(answers.map(({ reward }) => reward));
+  return (
+    answers.length > 1 &&
+    tokens <= 2 * MOST_TOKENS &&
+    rewards.size === answers.length &&
+    answers.every(({ hasEos }) => hasEos)
+  );
 }
 
 /** PPO keeps no tokens of its rollouts; what its model answered later is cut in the same way. */

@@ -190,6 +190,21 @@ describe('report.html', () => {
   });
 });
 
+describe('the answers of rejection sampling', () => {
+  it('are those to the first prompt that left a clear choice, the best first and trained on', () => {
+    const found =
+      /Rejection sampling: the answers to one prompt[\s\S]*?reward 1\.75: learnt from([\s\S]*?)reward −0\.25: left out([\s\S]*?)<\/div>/.exec(
+        html,
+      )!;
+    const [best, other] = found.slice(1);
+    const textOf = (stream: string) => stream.replace(/<s>·<\/s>/g, ' ').replace(/<[^>]*>/g, '');
+    expect(textOf(best)).toContain('// prompt 2, answer 1');
+    expect(best).toContain('token-trained');
+    expect(textOf(other)).toContain('// prompt 2, answer 0');
+    expect(other).not.toContain('token-trained');
+  });
+});
+
 describe('report.md', () => {
   it('says the same in English and in Korean', () => {
     const [english, korean] = ['report.md', 'report.ko.md'].map((name) =>

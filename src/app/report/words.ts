@@ -163,6 +163,14 @@ export const words = {
     en: 'Two answers to one prompt, sampled from the SFT model. The annotator preferred the first; the reward model and DPO learn from nothing else.',
     ko: 'SFT 모델에서 뽑은, 같은 프롬프트의 두 답입니다. 평가자는 첫째를 골랐습니다. 보상 모델과 DPO가 배우는 것은 이것뿐입니다.',
   },
+  'rows.reject': {
+    en: 'Rejection sampling: the answers to one prompt',
+    ko: '기각 샘플링: 한 프롬프트의 답들',
+  },
+  'rows.reject.note': {
+    en: 'The reward model scores every answer. Only the best is learnt from, as if it were a demonstration.',
+    ko: '보상 모델이 답마다 점수를 매깁니다. 가장 좋은 답만 시연처럼 학습합니다.',
+  },
   'rows.answer': {
     en: 'PPO: the trained model’s answer to a held-out request',
     ko: 'PPO: 처음 보는 요청에 학습된 모델이 낸 답',
@@ -173,6 +181,8 @@ export const words = {
   },
   'tokens.prompt': { en: 'prompt, not trained', ko: '프롬프트, 학습하지 않음' },
   'tokens.trained': { en: 'trained', ko: '학습함' },
+  'tokens.kept': { en: 'reward {reward}: learnt from', ko: '보상 {reward}: 학습함' },
+  'tokens.left': { en: 'reward {reward}: left out', ko: '보상 {reward}: 학습하지 않음' },
   'tokens.chosen': { en: 'chosen', ko: '선택' },
   'tokens.rejected': { en: 'rejected', ko: '거부' },
   'tokens.state': { en: 'prompt: the first state', ko: '프롬프트: 첫 상태' },

@@ -4,10 +4,11 @@ import { fixed, say } from '../bilingual.ts';
 import type { Block, Section, ShownToken } from '../document.ts';
 import type { Exhibits } from '../exhibits.ts';
 
-export function rowsSection({ demonstration, preference, answer }: Exhibits): Section | undefined {
+export function rowsSection({ demonstration, preference, sampled, answer }: Exhibits): Section | undefined {
   const blocks = [
     ...(demonstration ? demonstrationBlocks(demonstration) : []),
     ...(preference ? preferenceBlocks(preference) : []),
+    ...(sampled ? sampledBlocks(sampled) : []),
     ...(answer ? answerBlocks(answer) : []),
   ];
   if (blocks.length === 0) return undefined;
@@ -45,6 +46,18 @@ function preferenceBlocks({ prompt, chosen, rejected }: NonNullable<Exhibits['pr
     { kind: 'tokens', tokens: prompt, legend: [{ role: 'context', name: say('tokens.prompt') }] },
     { kind: 'tokens', tokens: chosen, legend: [{ role: 'chosen', name: say('tokens.chosen') }] },
     { kind: 'tokens', tokens: rejected, legend: [{ role: 'rejected', name: say('tokens.rejected') }] },
+  ];
+}
+
+function sampledBlocks({ prompt, answers }: NonNullable<Exhibits['sampled']>): Block[] {
+  return [
+    { kind: 'heading', text: say('rows.reject') },
+    { kind: 'text', text: say('rows.reject.note') },
+    { kind: 'tokens', tokens: prompt, legend: [{ role: 'context', name: say('tokens.prompt') }] },
+    ...answers.map(({ tokens, reward }, rank): Block => {
+      const name = say(rank === 0 ? 'tokens.kept' : 'tokens.left', { reward: fixed(2)(reward) });
+      return { kind: 'tokens', tokens, legend: [{ role: rank === 0 ? 'trained' : 'context', name }] };
+    }),
   ];
 }
 

@@ -2,10 +2,11 @@
 // figures drawn from a seed with the shapes that real runs have. For tests and for looking at the page.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { renderAlpacaPrompt } from '../../../align/data/template.ts';
 import type { Answer } from '../../../align/evaluation/answers.ts';
 import { summarise } from '../../../align/evaluation/summary.ts';
+import type { Sample } from '../../../align/methods/best-of.ts';
 import {
   Dice,
   type KataRequest,
@@ -91,6 +92,10 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
       'instructions.jsonl',
       demonstrations.map(({ kind: _, ...row }) => row),
     );
+    write.rows(
+      'prompts.jsonl',
+      demonstrations.slice(0, 4).map(({ instruction, input }) => ({ instruction, input })),
+    );
     write.rows('held-out.jsonl', requests.filter(({ kind }) => kind !== 'coach').map(requestRow));
     write.rows('held-out-coaching.jsonl', requests.filter(({ kind }) => kind === 'coach').map(requestRow));
     write.json('overlap.json', {
@@ -102,7 +107,9 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
   await tokenizer.save(join(road.folderOf('sft'), 'model'));
   writePreferences(road, tokenizer);
   road.run('reward', 'reward', { tokensTrained: 940_000, quality }, pairEvents(options.steps, 0.69, 0.46));
-  road.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17));
+  road.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17), (write) =>
+    write.rows('samples/round-1.jsonl', sampledAnswers(tokenizer)),
+  );
   road.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
   road.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'));
   road.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
@@ -135,8 +142,17 @@ class RoadWriter {
     });
   }
 
-  run(name: string, command: string, result: object, events: readonly object[]): void {
-    this.stage(name, command, result, (write) => write.rows('events.jsonl', events));
+  run(
+    name: string,
+    command: string,
+    result: object,
+    events: readonly object[],
+    fill: (write: StageWriter) => void = () => {},
+  ): void {
+    this.stage(name, command, result, (write) => {
+      write.rows('events.jsonl', events);
+      fill(write);
+    });
   }
 
   finish(): void {
@@ -153,7 +169,9 @@ class StageWriter {
   }
 
   rows(name: string, rows: readonly object[]): void {
-    writeFileSync(join(this.folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   }
 
   json(name: string, value: object): void {
@@ -302,6 +320,22 @@ function writePreferences(road: RoadWriter, tokenizer: Tokenizer): void {
       tokens_generated: 702_000,
     });
   });
+}
+
+/** Of three prompts; the first was answered in one way only, the second with an answer that is cut off. */
+function sampledAnswers(tokenizer: Tokenizer): Sample[] {
+  const rewards = [
+    [0.5, 0.5],
+    [0.1, 0.9],
+    [-0.25, 1.75],
+  ];
+  return rewards.flatMap((own, prompt) =>
+    own.map((reward, sample): Sample => {
+      const text = `// prompt ${prompt}, answer ${sample}`;
+      const ids = [...tokenizer.encode(text), tokenizer.special.eos!];
+      return { prompt, sample, ids, text, hasEos: prompt !== 1, reward };
+    }),
+  );
 }
 
 function answerIn({ problem }: KataRequest, style: Style, i: number): string {
