@@ -1,4 +1,4 @@
-// Kills `heed run` at random moments, resumes it each time, and compares what it leaves with an uninterrupted run's:
+// Kills `heed run` at random moments of its length, resumes it each time, and compares what it leaves with an uninterrupted run's:
 // every model, every log but for times, and the report but for its costs.
 //
 //   node scripts/kill-run.js recipes/quickstart.yaml --kills 20 --out runs/kill-test
@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -23,21 +24,26 @@ const [recipe = 'recipes/quickstart.yaml'] = positionals;
 const heed = fileURLToPath(new URL('../bin/heed.js', import.meta.url));
 
 /**
+ * @param moment kills the run when this stage has been at work for so many seconds
  * @returns whether the run came to its end; false when it was killed
  * @throws when it ended in any other way, which no kill may hide
  */
-function run(out, killAfterSeconds) {
+function run(out, moment) {
   const child = spawn(process.execPath, [heed, 'run', recipe, '--out', out, '--resume'], {
     detached: true,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
   let isKilled = false;
+  let timer;
   // The whole group: the engine process dies in the middle of whatever it does.
   const kill = () => {
     isKilled = true;
     process.kill(-child.pid, 'SIGKILL');
   };
-  const timer = killAfterSeconds !== undefined && setTimeout(kill, killAfterSeconds * 1000);
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const isBegun = moment && line.includes(`] ${moment.stage}: `) && line.includes('→');
+    if (isBegun) timer ??= setTimeout(kill, moment.seconds * 1000);
+  });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => {
@@ -46,6 +52,24 @@ function run(out, killAfterSeconds) {
       else if (isKilled && signal === 'SIGKILL') resolve(false);
       else reject(new Error(`the run in ${out} ended with ${signal ?? `code ${code}`}`));
     });
+  });
+}
+
+/** Moments of a run that lasted as its stages did, drawn evenly and in order; a stage goes on from the last kill. */
+function drawMoments(stages, count) {
+  const whole = stages.reduce((sum, { seconds }) => sum + seconds, 0);
+  const times = Array.from({ length: count }, () => whole * Math.random()).sort((a, b) => a - b);
+  let last = 0;
+  return times.map((time) => {
+    let start = 0;
+    const stage = stages.find(({ seconds }) => {
+      if (time < start + seconds) return true;
+      start += seconds;
+      return false;
+    });
+    const seconds = time - Math.max(start, last);
+    last = time;
+    return { stage: stage.name, seconds };
   });
 }
 
@@ -79,16 +103,10 @@ function contentOf(name, path) {
 const [whole, killed] = [join(values.out, 'whole'), join(values.out, 'killed')];
 if (existsSync(killed)) throw new Error(`${killed} is there already: give another --out`);
 await run(whole);
-// Not the run's own time: it may have been finished before.
 const { stages } = JSON.parse(readFileSync(join(whole, 'road.json'), 'utf8'));
-const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
-console.log(`uninterrupted: ${seconds.toFixed(0)} s`);
-
-const kills = Number(values.kills);
-for (let kill = 1; kill <= kills; kill++) {
-  const after = (2 * seconds * Math.random()) / kills + 2;
-  const isOver = await run(killed, after);
-  console.log(`kill ${kill}: after ${after.toFixed(1)} s${isOver ? ', when it was over' : ''}`);
+for (const { stage, seconds } of drawMoments(stages, Number(values.kills))) {
+  const isOver = await run(killed, { stage, seconds });
+  console.log(`${isOver ? 'over before' : 'killed in'} ${stage}, ${seconds.toFixed(1)} s`);
 }
 await run(killed);
 
