@@ -25,14 +25,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const common = ['--model', 'base', '--batch-size', '4', '--threads', '2', '--save-every', '2', '--json'];
+const briefly = ['--data', 'prompts.jsonl', '--template', 'none', '--max-tokens', '8'];
 const methods: Record<string, string[]> = {
   reward: ['reward', '--data', 'pairs.jsonl', '--eval-data', 'held-out.jsonl', ...common],
   dpo: ['dpo', '--data', 'pairs.jsonl', ...common],
   kto: ['dpo', '--data', 'pairs.jsonl', '--loss', 'kto', ...common],
-  reject: [
-    ...['reject', '--data', 'prompts.jsonl', '--reward', 'rewards.js#letters*2', '--max-tokens', '8'],
-    ...['--rounds', '2', ...common],
-  ],
+  reject: [...['reject', ...briefly, '--reward', 'rewards.js#letters*2', '--rounds', '2', ...common]],
 };
 
 describe.each(Object.entries(methods))('heed %s', (name, words) => {
@@ -56,7 +54,7 @@ describe.each(Object.entries(methods))('heed %s', (name, words) => {
 
 describe('the methods together', () => {
   it('pass a reward model on, with its scale, to rejection sampling', async () => {
-    const words = ['reject', '--data', 'prompts.jsonl', '--max-tokens', '8', ...common];
+    const words = ['reject', ...briefly, ...common];
     const { code, stdout } = await runHeed(
       [...words, '--reward', 'reward-whole', 'kata:readability*0.5', '--out', 'both'],
       folder,
@@ -69,17 +67,7 @@ describe('the methods together', () => {
   });
 
   it('refuse what is no reward', async () => {
-    const words = [
-      'reject',
-      '--data',
-      'prompts.jsonl',
-      '--max-tokens',
-      '8',
-      ...common,
-      '--out',
-      'refused',
-      '--reward',
-    ];
+    const words = ['reject', ...briefly, ...common, '--out', 'refused', '--reward'];
     const refusal = async (reward: string) => (await runHeed([...words, reward], folder)).stderr;
     expect(await refusal('kata:beauty')).toMatch(
       /--reward kata:beauty: expected kata:readability, kata:pass/,
