@@ -31,7 +31,7 @@ const heed = fileURLToPath(new URL('../bin/heed.js', import.meta.url));
 function run(out, moment) {
   const child = spawn(process.execPath, [heed, 'run', recipe, '--out', out, '--resume'], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   let isKilled = false;
   let timer;
@@ -40,7 +40,7 @@ function run(out, moment) {
     isKilled = true;
     process.kill(-child.pid, 'SIGKILL');
   };
-  createInterface({ input: child.stderr }).on('line', (line) => {
+  createInterface({ input: child.stdout }).on('line', (line) => {
     const isBegun = moment && line.includes(`] ${moment.stage}: `) && line.includes('→');
     if (isBegun) timer ??= setTimeout(kill, moment.seconds * 1000);
   });
