@@ -16,6 +16,7 @@ import {
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
+import { isAlive, processState } from '../../language/checkpoint/processes.ts';
 
 export const lockName = 'heed.lock';
 const heartbeatMs = 10_000;
@@ -185,15 +186,6 @@ function isStale({ holder, silentMs }: LockFile): boolean {
   return holder.processStart !== undefined && holder.processStart !== processStart(holder.pid);
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return processState(pid)?.[0] !== 'Z';
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
 function refusal(folder: string, holder: Holder | undefined): UserError {
   const name = holder ? `process ${holder.pid} on ${holder.host}` : 'a process that is just starting';
   return new UserError({
@@ -212,17 +204,5 @@ function processStart(pid: number): string | undefined {
   } catch {
     const { stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' });
     return stdout?.trim() || undefined;
-  }
-}
-
-/**
- * Linux: the fields of /proc/PID/stat after the command, first the state. A killed process whose parent died too
- * stays as a zombie (Z) in containers that have no init to bury it.
- */
-function processState(pid: number): string[] | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-  } catch {
-    return undefined;
   }
 }

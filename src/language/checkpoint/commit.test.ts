@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FormatError, UserError } from '../../engine/errors.ts';
@@ -105,6 +105,21 @@ test('survives kill -9 at any moment', { timeout: 60_000 }, async () => {
   expect(leftovers()).toEqual([]);
   expect(found).not.toContain('undefined');
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'what a killed process left is cleared while nobody has buried it',
+  async () => {
+    // The first child has ended, and the second never asks how.
+    const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
+    const pid = await new Promise<number>((tell) => shell.stdout.once('data', (line) => tell(Number(line))));
+    await commitPair('old');
+    await diskFiles.makeFolder(join(root, 'runs', `.model.staging-${hostname()}-${pid}-1`));
+    await diskFiles.makeFolder(join(root, 'runs', `.model.staging-${hostname()}-${shell.pid}-1`));
+    await commitPair('new');
+    expect(leftovers()).toEqual([`.model.staging-${hostname()}-${shell.pid}-1`]);
+    shell.kill();
+  },
+);
 
 /** A program that commits 0, 1, 2 … for ever, as plain JavaScript, since Node 20 runs no TypeScript. */
 function compileWriter(): string {

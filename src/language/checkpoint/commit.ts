@@ -9,6 +9,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import { diskFiles, errorCode, exists, type Files } from './files.ts';
 import { unlistedFiles, writeManifest } from './manifest.ts';
+import { isAlive } from './processes.ts';
 
 export { hashFolder, verifyFolder } from './manifest.ts';
 
@@ -77,15 +78,6 @@ async function recover(path: string, files: Files): Promise<void> {
 function isAbandoned(path: string, name: string): boolean {
   const pid = Number(name.slice(stagingPrefix(path).length).split('-')[0]);
   return pid === process.pid ? !active.has(join(dirname(path), name)) : !isAlive(pid);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) === 'EPERM';
-  }
 }
 
 async function refuseForeignTarget(path: string): Promise<void> {
