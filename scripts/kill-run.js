@@ -24,7 +24,7 @@ const [recipe = 'recipes/quickstart.yaml'] = positionals;
 const heed = fileURLToPath(new URL('../bin/heed.js', import.meta.url));
 
 /**
- * @param moment kills the run when this stage has been at work for so many seconds
+ * @param moment kills the run when this stage has been at work for so many seconds, or when one of the later begins
  * @returns whether the run came to its end; false when it was killed
  * @throws when it ended in any other way, which no kill may hide
  */
@@ -37,12 +37,16 @@ function run(out, moment) {
   let timer;
   // The whole group: the engine process dies in the middle of whatever it does.
   const kill = () => {
+    if (isKilled) return;
     isKilled = true;
     process.kill(-child.pid, 'SIGKILL');
   };
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const isBegun = moment && line.includes(`] ${moment.stage}: `) && line.includes('→');
-    if (isBegun) timer ??= setTimeout(kill, moment.seconds * 1000);
+    const begun = moment && /\] (\S+): \S+ →/.exec(line)?.[1];
+    if (!begun) return;
+    if (begun === moment.stage) timer ??= setTimeout(kill, moment.seconds * 1000);
+    // The stage was over sooner this time.
+    else if (moment.later.includes(begun)) kill();
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -62,14 +66,15 @@ function drawMoments(stages, count) {
   let last = 0;
   return times.map((time) => {
     let start = 0;
-    const stage = stages.find(({ seconds }) => {
+    const place = stages.findIndex(({ seconds }) => {
       if (time < start + seconds) return true;
       start += seconds;
       return false;
     });
     const seconds = time - Math.max(start, last);
     last = time;
-    return { stage: stage.name, seconds };
+    const [stage, ...later] = stages.slice(place).map(({ name }) => name);
+    return { stage, seconds, later };
   });
 }
 
@@ -104,9 +109,9 @@ const [whole, killed] = [join(values.out, 'whole'), join(values.out, 'killed')];
 if (existsSync(killed)) throw new Error(`${killed} is there already: give another --out`);
 await run(whole);
 const { stages } = JSON.parse(readFileSync(join(whole, 'road.json'), 'utf8'));
-for (const { stage, seconds } of drawMoments(stages, Number(values.kills))) {
-  const isOver = await run(killed, { stage, seconds });
-  console.log(`${isOver ? 'over before' : 'killed in'} ${stage}, ${seconds.toFixed(1)} s`);
+for (const moment of drawMoments(stages, Number(values.kills))) {
+  const isOver = await run(killed, moment);
+  console.log(`${isOver ? 'over before' : 'killed in'} ${moment.stage}, ${moment.seconds.toFixed(1)} s`);
 }
 await run(killed);
 
