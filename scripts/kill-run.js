@@ -1,5 +1,5 @@
-// Kills `heed run` at random moments of its length, resumes it each time, and compares what it leaves with an uninterrupted run's:
-// every model, every log but for times, and the report but for its costs.
+// Kills `heed run` at random moments of its length, resumes it each time, and compares what it leaves with an
+// uninterrupted run's: every model, every log but for times, and the report but for its costs.
 //
 //   node scripts/kill-run.js recipes/quickstart.yaml --kills 20 --out runs/kill-test
 //

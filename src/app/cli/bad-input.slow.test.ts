@@ -1,5 +1,5 @@
 // Mistakes that people make and files that break, each through the real program: exit code 1 and one message that
-// names the file, flag or key, what was expected and what was found.
+// names the file, flag or key, what was expected and what was found. Long because it is a table of cases.
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

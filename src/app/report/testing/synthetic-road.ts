@@ -1,8 +1,7 @@
 // A road's folders as `heed run` and the stages leave them, made up: real problems and answers in the world's styles,
 // figures drawn from a seed with the shapes that real runs have. For tests and for looking at the page.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { renderAlpacaPrompt } from '../../../align/data/template.ts';
 import type { Answer } from '../../../align/evaluation/answers.ts';
 import { summarise } from '../../../align/evaluation/summary.ts';
@@ -19,6 +18,7 @@ import {
 import { Random } from '../../../engine/random.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
 import { trainTokenizer } from '../../../language/text/train.ts';
+import { RoadWriter } from './road-writer.ts';
 
 export interface SyntheticOptions {
   folder: string;
@@ -116,67 +116,6 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
   road.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
   for (const name of Object.keys(habits)) writeEvaluation(road, name, requests, options);
   road.finish();
-}
-
-class RoadWriter {
-  private readonly stages: object[] = [];
-  private readonly options: SyntheticOptions;
-
-  constructor(options: SyntheticOptions) {
-    this.options = options;
-  }
-
-  folderOf(name: string): string {
-    return join(this.options.folder, `${name}-0a1b2c3d`);
-  }
-
-  stage(name: string, command: string, result: object, fill: (write: StageWriter) => void): void {
-    if (this.options.without?.includes(name)) return;
-    const folder = this.folderOf(name);
-    mkdirSync(folder, { recursive: true });
-    fill(new StageWriter(folder));
-    const seconds = 8 + 60 * random.uniform(1, this.stages.length);
-    this.stages.push({
-      ...{ name, command, key: '0a1b2c3d4e5f', folder, options: {}, status: 'done', seconds },
-      ...{ peak_memory_bytes: 4e8 + 1e7 * this.stages.length, result },
-    });
-  }
-
-  run(
-    name: string,
-    command: string,
-    result: object,
-    events: readonly object[],
-    fill: (write: StageWriter) => void = () => {},
-  ): void {
-    this.stage(name, command, result, (write) => {
-      write.rows('events.jsonl', events);
-      fill(write);
-    });
-  }
-
-  finish(): void {
-    const road = { recipe: 'quickstart', seed: 1, stages: this.stages };
-    writeFileSync(join(this.options.folder, 'road.json'), JSON.stringify(road));
-  }
-}
-
-class StageWriter {
-  private readonly folder: string;
-
-  constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  rows(name: string, rows: readonly object[]): void {
-    const path = join(this.folder, name);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  }
-
-  json(name: string, value: object): void {
-    writeFileSync(join(this.folder, name), JSON.stringify(value));
-  }
 }
 
 function requestsOf({ problems, coaching }: SyntheticOptions): KataRequest[] {
