@@ -12,6 +12,14 @@ it("writes the encoding guide's examples", () => {
   expect(hex(new ProtobufWriter().message(3, (inner) => inner.integer(1, 150)))).toBe('1a03089601');
 });
 
+it('puts the length of a message before it, in as many bytes as it takes', () => {
+  const outer = new ProtobufWriter().message(1, (inner) =>
+    inner.message(2, (innermost) => innermost.bytes(3, new Uint8Array(200).fill(7))).integer(4, 1),
+  );
+  expect(outer.finish().length).toBe(3 + (3 + (3 + 200)) + 2);
+  expect(hex(outer)).toBe(`0ad00112cb011ac801${'07'.repeat(200)}2001`);
+});
+
 it('takes a byte for every seven bits', () => {
   expect(integer(0)).toBe('0800');
   expect(integer(127)).toBe('087f');
