@@ -1,13 +1,15 @@
 // The part of a training step that all methods share: micro-batches in, gradients summed in a fixed order, clipped,
-// one AdamW update. Programs are compiled once a shape and kept.
+// one AdamW update.
 
 import { UserError } from '../../engine/errors.ts';
 import { gradients } from '../../engine/graph/gradients.ts';
+import type { Outputs } from '../../engine/graph/simplify.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { AdamW, type AdamWOptions, type AdamWSlot } from '../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
 import { PairwiseSum } from '../../engine/optimizer/pairwise-sum.ts';
-import type { Backend, Feeds, Program, TensorData } from '../../engine/runtime/backend.ts';
+import type { Backend, Feeds, TensorData } from '../../engine/runtime/backend.ts';
+import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 
@@ -50,9 +52,6 @@ export interface StepResult {
   isUpdated: boolean;
 }
 
-/** Programs kept at a time; shapes of a run are few, and a program is compiled again in about 0.1 s. */
-const keptPrograms = 12;
-
 export class Trainer {
   private readonly backend: Backend;
   private readonly trained: readonly TrainedParameter[];
@@ -61,13 +60,14 @@ export class Trainer {
   private readonly weights: Feeds;
   private readonly slots: readonly AdamWSlot[];
   private readonly sums: PairwiseSum;
-  private readonly programs = new Map<string, Program>();
+  private readonly programs: ProgramCache;
   private optimizer: AdamW | undefined;
   private updates = 0;
   private skippedInARow = 0;
 
   constructor(backend: Backend, trained: readonly TrainedParameter[], options: TrainerOptions) {
     this.backend = backend;
+    this.programs = new ProgramCache(backend);
     this.trained = trained;
     this.options = options;
     this.parameters = Object.fromEntries(trained.map(({ name, tensor }) => [name, tensor]));
@@ -116,8 +116,7 @@ export class Trainer {
   }
 
   async close(): Promise<void> {
-    for (const program of this.programs.values()) await program.release();
-    this.programs.clear();
+    await this.programs.release();
     await this.optimizer?.release();
     this.optimizer = undefined;
   }
@@ -126,7 +125,7 @@ export class Trainer {
     let loss = 0;
     const measures: Record<string, number> = {};
     for (const batch of microBatches) {
-      const program = await this.program(batch);
+      const program = await this.programs.get(batch.key, () => this.outputsOf(batch));
       const buffer = this.sums.buffer();
       const into = Object.fromEntries(this.trained.map(({ name }, i) => [gradientName(name), buffer[i]]));
       const outputs = await program.run({ ...this.weights, ...batch.feeds }, into);
@@ -137,30 +136,17 @@ export class Trainer {
     return { loss, measures };
   }
 
-  private async program({ key, graph }: MicroBatch): Promise<Program> {
-    const known = this.programs.get(key);
-    this.programs.delete(key);
-    const program = known ?? (await this.compile(graph));
-    this.programs.set(key, program);
-    if (this.programs.size > keptPrograms) {
-      const [oldest] = this.programs.keys();
-      await this.programs.get(oldest)!.release();
-      this.programs.delete(oldest);
-    }
-    return program;
-  }
-
-  private compile(graph: MicroBatch['graph']): Promise<Program> {
+  private outputsOf({ graph }: MicroBatch): Outputs {
     const { loss, measures } = graph(this.parameters);
     const slopes = gradients(
       loss,
       this.trained.map(({ tensor }) => tensor),
     );
-    return this.backend.compile({
+    return {
       loss,
       ...Object.fromEntries(Object.entries(measures).map(([name, tensor]) => [measureName(name), tensor])),
       ...Object.fromEntries(this.trained.map(({ name }, i) => [gradientName(name), slopes[i]])),
-    });
+    };
   }
 
   private async update(

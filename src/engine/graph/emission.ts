@@ -1,5 +1,9 @@
 // ONNX emission: for each operation, the nodes that compute it. A target says which operations it lacks;
 // those are decomposed first, so a rule never asks where it will run.
+//
+// A graph leaves sizes open: what depends on them is given with every run, and a dimension has a name instead of a
+// number, the same for all dimensions of one size. Programs that differ in sizes only then have one graph, byte for
+// byte, as long as the same dimensions of theirs are equal to each other.
 
 import type { OnnxAttribute, OnnxConstant, OnnxGraph, OnnxNode, OnnxType, OnnxValue } from '../onnx/model.ts';
 import { type Decomposable, decompose } from './decompose.ts';
@@ -17,15 +21,24 @@ type EmissionRule<K extends OpKind> = (
   inputs: readonly string[],
 ) => string | string[];
 
-const onnxTypes: { [D in DType]: OnnxType } = { float: 'float', int: 'int32', bool: 'bool' };
+export const onnxTypes = { float: 'float', int: 'int32', bool: 'bool' } as const satisfies {
+  [D in DType]: OnnxType;
+};
 const int = (value: number): OnnxAttribute => ({ kind: 'int', value });
 const float = (value: number): OnnxAttribute => ({ kind: 'float', value });
 const ints = (value: readonly number[]): OnnxAttribute => ({ kind: 'ints', value });
 
+/** An array that a rule makes: part of the graph, or given with every run. */
+export type EmittedArray = OnnxConstant & { type: 'float' | 'int32' | 'int64' | 'bool' };
+
 /** Names of its own start with %, so that they never meet those of a program's inputs and outputs. */
 class Emitter {
   readonly nodes: OnnxNode[] = [];
-  readonly constants = new Map<string, OnnxConstant>();
+  readonly constants = new Map<string, EmittedArray>();
+  /** Given with every run: what says the sizes, and what goes by them. */
+  readonly sizeVectors = new Map<string, EmittedArray>();
+  readonly arrays = new Map<string, EmittedArray>();
+  private readonly sizeNames = new Map<number, string>();
   private count = 0;
 
   /** Adds a node with one output and returns the output's name. */
@@ -51,21 +64,54 @@ class Emitter {
     return outputs;
   }
 
-  /** An int64 vector (or scalar) such as Reshape's shape; equal ones are stored once. */
+  /** An int64 vector (or scalar) that says what a node does, such as its axes. */
   int64(values: readonly number[], shape: Shape = [values.length]): string {
-    const name = `%int64[${shape}]${values.join(' ')}`;
-    const data = new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
-    this.constants.set(name, { name, type: 'int64', shape, data });
+    return put(this.constants, '%int64.', { type: 'int64', shape, data: bytesOf('int64', values) });
+  }
+
+  /** A vector of sizes, such as Reshape's shape. */
+  sizes(values: readonly number[], type: 'int64' | 'int32' = 'int64'): string {
+    const given = { type, shape: [values.length], data: bytesOf(type, values) };
+    return put(this.sizeVectors, '%sizes.', given);
+  }
+
+  /** Arrays go by a size, and so may an integer; a float alone is a number of the computation. */
+  constant(values: readonly number[], shape: Shape, dtype: DType): string {
+    const type = onnxTypes[dtype];
+    const into = values.length > 1 || dtype === 'int' ? this.arrays : this.constants;
+    const name = `%array.${this.count++}`;
+    into.set(name, { name, type, shape, data: bytesOf(type, values) });
     return name;
   }
 
-  constant(values: readonly number[], shape: Shape, dtype: DType): string {
-    const name = `%${this.count++}`;
-    const arrays = { float: Float32Array, int: Int32Array, bool: Uint8Array };
-    const data = new Uint8Array(arrays[dtype].from(values).buffer);
-    this.constants.set(name, { name, type: onnxTypes[dtype], shape, data });
-    return name;
+  /** A shape with names for its sizes. */
+  dimensions(shape: Shape): OnnxValue['shape'] {
+    return shape.map((size) => {
+      if (size === 1) return 1;
+      const name = this.sizeNames.get(size) ?? `size${this.sizeNames.size}`;
+      this.sizeNames.set(size, name);
+      return name;
+    });
   }
+}
+
+/** Adds an array, once for equal ones. */
+function put(into: Map<string, EmittedArray>, prefix: string, array: Omit<EmittedArray, 'name'>): string {
+  const key = `${prefix}[${array.shape}]${array.data.join(' ')}`;
+  const known = into.get(key) ?? { name: `${prefix}${into.size}`, ...array };
+  into.set(key, known);
+  return known.name;
+}
+
+const arrayTypes = {
+  float: Float32Array,
+  int32: Int32Array,
+  bool: Uint8Array,
+} as const;
+
+function bytesOf(type: EmittedArray['type'], values: readonly number[]): Uint8Array {
+  const array = type === 'int64' ? BigInt64Array.from(values.map(BigInt)) : arrayTypes[type].from(values);
+  return new Uint8Array(array.buffer);
 }
 
 const operator =
@@ -79,7 +125,7 @@ const reduction =
     emitter.node(name, [x, emitter.int64(node.attributes.axes)], { keepdims: int(1) });
 
 const column = (emitter: Emitter, name: string, { shape }: Tensor): string =>
-  emitter.node('Reshape', [name, emitter.int64([shape[0], 1])]);
+  emitter.node('Reshape', [name, emitter.sizes([shape[0], 1])]);
 
 const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   input: (_emitter, node) => node.attributes.name,
@@ -114,7 +160,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   // FastGelu refuses scalars.
   geluTanh: (emitter, node, [x]) => {
     const fastGelu = (name: string) => emitter.node('FastGelu', [name], {}, 'com.microsoft');
-    const reshape = (name: string, shape: Shape) => emitter.node('Reshape', [name, emitter.int64(shape)]);
+    const reshape = (name: string, shape: Shape) => emitter.node('Reshape', [name, emitter.sizes(shape)]);
     return node.inputs[0].shape.length > 0 ? fastGelu(x) : reshape(fastGelu(reshape(x, [1])), []);
   },
 
@@ -125,19 +171,19 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   softmax: operator('Softmax', { axis: int(-1) }),
   logSoftmax: operator('LogSoftmax', { axis: int(-1) }),
 
-  reshape: (emitter, { attributes: { shape } }, [x]) => emitter.node('Reshape', [x, emitter.int64(shape)]),
+  reshape: (emitter, { attributes: { shape } }, [x]) => emitter.node('Reshape', [x, emitter.sizes(shape)]),
   transpose: (emitter, { attributes: { order } }, inputs) =>
     emitter.node('Transpose', inputs, { perm: ints(order) }),
-  expand: (emitter, { attributes: { shape } }, [x]) => emitter.node('Expand', [x, emitter.int64(shape)]),
+  expand: (emitter, { attributes: { shape } }, [x]) => emitter.node('Expand', [x, emitter.sizes(shape)]),
   slice: (emitter, node, [x]) => {
     const { axis, start, end } = node.attributes;
     const { shape, dtype } = node.inputs[0];
     if (dtype === 'float') {
-      return emitter.node('Slice', [x, emitter.int64([start]), emitter.int64([end]), emitter.int64([axis])]);
+      return emitter.node('Slice', [x, emitter.sizes([start]), emitter.sizes([end]), emitter.int64([axis])]);
     }
     // WebGPU's Slice takes floats only; its Split takes integers too.
     const sizes = [start, end - start, shape[axis] - end];
-    const split = emitter.int64(sizes.filter((size) => size > 0));
+    const split = emitter.sizes(sizes.filter((size) => size > 0));
     const wanted = sizes.filter((size) => size > 0).map(() => true);
     return emitter.nodeWithOutputs('Split', [x, split], { axis: int(axis) }, wanted)[start > 0 ? 1 : 0];
   },
@@ -147,8 +193,8 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
   // ScatterElements and not ScatterND, whose additions race when threads share a row.
   scatterAddRows: (emitter, node, [values, ids]) => {
     const { shape } = node.outputs[0];
-    const zeros = emitter.node('Expand', [emitter.constant([0], [1, 1], 'float'), emitter.int64(shape)]);
-    const target = emitter.int64(node.inputs[0].shape);
+    const zeros = emitter.node('Expand', [emitter.constant([0], [1, 1], 'float'), emitter.sizes(shape)]);
+    const target = emitter.sizes(node.inputs[0].shape);
     const indices = emitter.node('Expand', [column(emitter, ids, node.inputs[1]), target]);
     return emitter.node('ScatterElements', [zeros, indices, values], {
       axis: int(0),
@@ -159,7 +205,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
     const picked = emitter.node('GatherElements', [x, column(emitter, ids, node.inputs[1])], {
       axis: int(1),
     });
-    return emitter.node('Reshape', [picked, emitter.int64(node.outputs[0].shape)]);
+    return emitter.node('Reshape', [picked, emitter.sizes(node.outputs[0].shape)]);
   },
   addAtIndex: (emitter, node, [x, ids, values]) =>
     emitter.node(
@@ -182,7 +228,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
     const picked = emitter.node('GatherElements', [logProbs, column(emitter, targets, node.inputs[1])], {
       axis: int(1),
     });
-    return emitter.node('Reshape', [picked, emitter.int64(node.outputs[0].shape)]);
+    return emitter.node('Reshape', [picked, emitter.sizes(node.outputs[0].shape)]);
   },
   rmsNorm: (emitter, { attributes: { epsilon } }, inputs) =>
     emitter.nodeWithOutputs(
@@ -205,7 +251,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
     // RotaryEmbedding refuses windows longer than its tables; each row then counts as a window of one.
     const isLong = T > node.inputs[2].shape[0];
     const rows = (name: string, last: Shape) =>
-      isLong ? emitter.node('Reshape', [name, emitter.int64([B * T, 1, ...last])]) : name;
+      isLong ? emitter.node('Reshape', [name, emitter.sizes([B * T, 1, ...last])]) : name;
     const ids = emitter.node('Cast', [rows(positions, [])], { to: int(7) });
     const turned = emitter.node(
       'RotaryEmbedding',
@@ -213,7 +259,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
       { interleaved: int(0), num_heads: int(heads) },
       'com.microsoft',
     );
-    return isLong ? emitter.node('Reshape', [turned, emitter.int64([B, T, width])]) : turned;
+    return isLong ? emitter.node('Reshape', [turned, emitter.sizes([B, T, width])]) : turned;
   },
   attention: () => {
     throw new Error('every target decomposes attention');
@@ -222,7 +268,7 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
     const [B, H, , dh] = node.inputs[0].shape;
     const [, K, C] = node.inputs[3].shape;
     const row = (name: string, heads: number) =>
-      emitter.node('Reshape', [name, emitter.int64([B, 1, heads * dh])]);
+      emitter.node('Reshape', [name, emitter.sizes([B, 1, heads * dh])]);
     const [attended, ...appended] = emitter.nodeWithOutputs(
       'GroupQueryAttention',
       [
@@ -233,14 +279,14 @@ const emissionRules: { [K in OpKind]: EmissionRule<K> } = {
         values,
         // Its place of the last token, counted from 0, is the number of tokens before it.
         lengths,
-        emitter.constant([C], [1], 'int'),
+        emitter.sizes([C], 'int32'),
       ],
       // A scale other than 1 misses the kernel for a single row, which reads the keys twice as fast.
       { num_heads: int(H), kv_num_heads: int(K), scale: float(1) },
       [true, true, true],
       'com.microsoft',
     );
-    return [emitter.node('Reshape', [attended, emitter.int64([B, H, 1, dh])]), ...appended];
+    return [emitter.node('Reshape', [attended, emitter.sizes([B, H, 1, dh])]), ...appended];
   },
 };
 
@@ -248,6 +294,8 @@ export interface Emission {
   graph: OnnxGraph;
   inputs: readonly { name: string; shape: Shape; dtype: DType }[];
   outputs: readonly { name: string; shape: Shape; dtype: DType }[];
+  /** What the graph is given with every run besides these inputs. */
+  given: readonly EmittedArray[];
 }
 
 /**
@@ -274,20 +322,32 @@ export function emit(outputs: Outputs, target: EmissionTarget): Emission {
     });
   }
   requireDistinct([...inputs.map(({ name }) => name), ...Object.keys(simplified)]);
-  nameOutputs(emitter, simplified, names);
   const described = Object.entries(simplified).map(([name, { shape, dtype }]) => ({ name, shape, dtype }));
   const value = ({ name, shape, dtype }: Emission['inputs'][number]): OnnxValue => ({
     name,
-    shape,
+    shape: emitter.dimensions(shape),
     type: onnxTypes[dtype],
   });
+  const [sizes, arrays] = [[...emitter.sizeVectors.values()], [...emitter.arrays.values()]];
+  // The runtime infers little of open sizes, and computes in place only what it knows the size of.
+  const results = new Set(Object.values(simplified));
+  const isIntermediate = (tensor: Tensor) =>
+    tensor.node.kind !== 'input' && tensor.node.kind !== 'constant' && !results.has(tensor);
+  const intermediates = [...names].filter(([tensor]) => isIntermediate(tensor));
+  nameOutputs(emitter, simplified, names);
   const graph: OnnxGraph = {
     nodes: emitter.nodes,
     constants: [...emitter.constants.values()],
-    inputs: inputs.map(value),
+    inputs: [
+      ...inputs.map(value),
+      // As long as what they describe has axes: a fact of the structure.
+      ...sizes.map(({ name, type, shape }) => ({ name, type, shape })),
+      ...arrays.map(({ name, type, shape }) => ({ name, type, shape: emitter.dimensions(shape) })),
+    ],
     outputs: described.map(value),
+    intermediates: intermediates.map(([{ shape, dtype }, name]) => value({ name, shape, dtype })),
   };
-  return { graph, inputs, outputs: described };
+  return { graph, inputs, outputs: described, given: [...sizes, ...arrays] };
 }
 
 function requireDistinct(names: readonly string[]): void {

@@ -14,7 +14,7 @@ export interface Backend {
   readonly threads: number;
   /** Whether `appendAndAttend` leaves a cache where it lies when its outputs are given the arrays of its inputs. */
   readonly appendsInPlace: boolean;
-  /** Compiles a graph; its shapes are fixed. */
+  /** Compiles a graph; its shapes are fixed. Graphs that differ in sizes only share what is dear to make. */
   compile(outputs: Outputs): Promise<Program>;
 }
 
@@ -27,7 +27,7 @@ export interface Program {
    * @throws ShapeError when an input is missing or has another length than its shape
    */
   run(feeds: Feeds, into?: Feeds): Promise<Record<string, TensorData>>;
-  /** Gives the session's memory back; the program cannot run afterwards. */
+  /** Gives its memory back; the program cannot run afterwards. */
   release(): Promise<void>;
 }
 

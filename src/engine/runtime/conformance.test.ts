@@ -1,11 +1,11 @@
 // The CPU backend, held to the contract of all backends and to what only it promises.
 
 import { createRequire } from 'node:module';
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { emit } from '../graph/emission.ts';
 import { encodeModel } from '../onnx/model.ts';
-import { openBackend } from './onnx-backend.ts';
+import { openBackend, tensorsOf } from './onnx-backend.ts';
 import { caseProgram } from './testing/case-program.ts';
 import { describeConformance } from './testing/conformance.ts';
 import { wideCases } from './testing/wide-cases.ts';
@@ -33,10 +33,10 @@ async function runWithCopies(
   feeds: Readonly<Record<string, object>>,
 ): Promise<InferenceSession.OnnxValueMapType> {
   const runtime = createRequire(import.meta.url)('onnxruntime-node') as OnnxRuntime;
-  const { graph, inputs } = emit(outputs, { lacks: new Set() });
+  const { graph, inputs, given: arrays } = emit(outputs, { lacks: new Set() });
   const options = { intraOpNumThreads: 2, graphOptimizationLevel: 'basic' } as const;
   const session = await runtime.InferenceSession.create(encodeModel(graph), options);
-  const given: Record<string, Tensor> = {};
+  const given = tensorsOf(arrays);
   for (const { name, shape } of inputs) {
     given[name] = new runtime.Tensor('float32', feeds[name] as Float32Array, shape);
   }

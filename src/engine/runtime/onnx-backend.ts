@@ -6,13 +6,14 @@
 // outputs in order and stops at one that is not a tensor, when all given arrays are already written; so a program
 // puts an empty sequence first. Whether the installed binding does so is probed once; if not, outputs are copied.
 
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ShapeError, UserError } from '../errors.ts';
 import type { Decomposable } from '../graph/decompose.ts';
-import { emit } from '../graph/emission.ts';
+import { type EmittedArray, emit, onnxTypes } from '../graph/emission.ts';
 import type { Outputs } from '../graph/simplify.ts';
-import { type DType, describeType, sizeOf } from '../graph/tensor.ts';
+import { describeType, sizeOf } from '../graph/tensor.ts';
 import { encodeModel, type OnnxGraph } from '../onnx/model.ts';
 import {
   allocate,
@@ -67,33 +68,71 @@ export interface BackendOptions {
 export async function openBackend({ device = 'cpu', threads = 2 }: BackendOptions = {}): Promise<Backend> {
   if (device !== 'cpu') await holdAdapter(device, threads);
   const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
+  const sessions = new SharedSessions();
   return {
     device,
     threads,
     // With its copies a step would copy the whole cache.
     appendsInPlace: skipsCopies,
-    compile: (outputs) => compile(outputs, { device, threads, skipsCopies }),
+    compile: (outputs) => compile(outputs, { device, threads, skipsCopies, sessions }),
   };
 }
 
 interface SessionPlan {
   device: Device;
   threads: number;
-  skipsCopies: boolean;
 }
 
-async function compile(outputs: Outputs, plan: SessionPlan): Promise<Program> {
-  const { graph, inputs, outputs: ports } = emit(outputs, { lacks: lacking[plan.device] });
-  const session = await createSession(plan.skipsCopies ? withStop(graph) : graph, plan);
+interface ProgramPlan extends SessionPlan {
+  skipsCopies: boolean;
+  sessions: SharedSessions;
+}
+
+async function compile(outputs: Outputs, { sessions, skipsCopies, ...plan }: ProgramPlan): Promise<Program> {
+  const { graph, given, ...ports } = emit(outputs, { lacks: lacking[plan.device] });
+  const model = encodeModel(skipsCopies ? withStop(graph) : graph);
+  const { session, giveBack } = await sessions.borrow(model, plan);
+  const executable: Executable = { ...ports, session, given: tensorsOf(given), skipsCopies };
+  let isReleased = false;
   return {
-    inputs,
-    outputs: ports,
-    run: (feeds, into = {}) => run(session, inputs, ports, feeds, into, plan.skipsCopies),
-    release: () => session.release(),
+    ...ports,
+    async run(feeds, into = {}) {
+      if (isReleased) throw new Error('a program that was released is run');
+      return run(executable, feeds, into);
+    },
+    async release() {
+      if (isReleased) return;
+      isReleased = true;
+      await giveBack();
+    },
   };
 }
 
-async function createSession(graph: OnnxGraph, { device, threads }: SessionPlan): Promise<InferenceSession> {
+/** Sessions by the model that they run: programs that differ in sizes only share one, open as long as one has it. */
+class SharedSessions {
+  private readonly open = new Map<string, { session: Promise<InferenceSession>; borrowers: number }>();
+
+  async borrow(model: Uint8Array, plan: SessionPlan) {
+    const key = createHash('sha256').update(model).digest('hex');
+    const entry = this.open.get(key) ?? { session: createSession(model, plan), borrowers: 0 };
+    this.open.set(key, entry);
+    entry.borrowers += 1;
+    const giveBack = async () => {
+      entry.borrowers -= 1;
+      if (entry.borrowers > 0) return;
+      this.open.delete(key);
+      await (await entry.session).release();
+    };
+    try {
+      return { session: await entry.session, giveBack };
+    } catch (error) {
+      if (this.open.get(key) === entry) this.open.delete(key);
+      throw error;
+    }
+  }
+}
+
+async function createSession(model: Uint8Array, { device, threads }: SessionPlan): Promise<InferenceSession> {
   const options: InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,
@@ -106,19 +145,24 @@ async function createSession(graph: OnnxGraph, { device, threads }: SessionPlan)
     // Without this a node that WebGPU has no kernel for would run on the CPU and nobody would know.
     extra: device === 'webgpu' ? { session: { disable_cpu_ep_fallback: '1' } } : {},
   };
-  return await runtime().InferenceSession.create(Uint8Array.from(encodeModel(graph)), options);
+  return await runtime().InferenceSession.create(model, options);
+}
+
+interface Executable {
+  session: InferenceSession;
+  inputs: readonly Port[];
+  outputs: readonly Port[];
+  given: Readonly<Record<string, Tensor>>;
+  skipsCopies: boolean;
 }
 
 async function run(
-  session: InferenceSession,
-  inputs: readonly Port[],
-  outputs: readonly Port[],
+  { session, inputs, outputs, given, skipsCopies }: Executable,
   feeds: Feeds,
   into: Feeds,
-  skipsCopies: boolean,
 ): Promise<Record<string, TensorData>> {
-  const given: Record<string, Tensor> = {};
-  for (const port of inputs) given[port.name] = tensorOf(port, feeds[port.name], 'input');
+  const fed: Record<string, Tensor> = { ...given };
+  for (const port of inputs) fed[port.name] = tensorOf(port, feeds[port.name], 'input');
   const results: Record<string, TensorData> = {};
   const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};
   for (const port of outputs) {
@@ -126,7 +170,7 @@ async function run(
     fetches[port.name] = tensorOf(port, results[port.name], 'output');
   }
   try {
-    await session.run(given, fetches);
+    await session.run(fed, fetches);
   } catch (error) {
     if (!skipsCopies || (error as Error).message !== stopMessage) throw error;
   }
@@ -135,12 +179,13 @@ async function run(
 
 const elements = {
   float: { type: 'float32', array: Float32Array },
-  int: { type: 'int32', array: Int32Array },
+  int32: { type: 'int32', array: Int32Array },
+  int64: { type: 'int64', array: BigInt64Array },
   bool: { type: 'bool', array: Uint8Array },
-} as const satisfies { [D in DType]: unknown };
+} as const satisfies { [T in EmittedArray['type']]: unknown };
 
 function tensorOf(port: Port, data: TensorData | undefined, role: 'input' | 'output'): Tensor {
-  const { type, array } = elements[port.dtype];
+  const { type, array } = elements[onnxTypes[port.dtype]];
   if (!(data instanceof array) || data.length !== sizeOf(port.shape)) {
     throw new ShapeError({
       where: `${role} ${port.name}`,
@@ -150,6 +195,17 @@ function tensorOf(port: Port, data: TensorData | undefined, role: 'input' | 'out
   }
   const { Tensor } = runtime();
   return new Tensor(type, data as never, port.shape);
+}
+
+/** What a graph is given with every run, by name. */
+export function tensorsOf(given: readonly EmittedArray[]): Record<string, Tensor> {
+  const { Tensor } = runtime();
+  return Object.fromEntries(
+    given.map(({ name, type: emitted, shape, data }) => {
+      const { type, array } = elements[emitted];
+      return [name, new Tensor(type, new array(data.buffer as ArrayBuffer) as never, shape)];
+    }),
+  );
 }
 
 function withStop(graph: OnnxGraph): OnnxGraph {
@@ -177,7 +233,7 @@ const adapters = new Map<Device, Promise<InferenceSession>>();
  * adapter and forget its compiled shaders, and the next program would wait for them again.
  */
 async function holdAdapter(device: Device, threads: number): Promise<void> {
-  const opening = adapters.get(device) ?? createSession(negation, { device, threads, skipsCopies: false });
+  const opening = adapters.get(device) ?? createSession(encodeModel(negation), { device, threads });
   adapters.set(device, opening);
   try {
     await opening;
@@ -198,12 +254,12 @@ let probe: Promise<boolean> | undefined;
 /** Whether a run with a sequence as first output ends with the given arrays written. */
 function stopsBeforeCopies(threads: number): Promise<boolean> {
   probe ??= (async () => {
-    const session = await createSession(withStop(negation), { device: 'cpu', threads, skipsCopies: true });
-    const port = { shape: [1], dtype: 'float' as const };
+    const session = await createSession(encodeModel(withStop(negation)), { device: 'cpu', threads });
+    const [x, y] = ['x', 'y'].map((name): Port => ({ name, shape: [1], dtype: 'float' }));
     try {
-      const feeds = { x: Float32Array.of(3) };
-      const { y } = await run(session, [{ ...port, name: 'x' }], [{ ...port, name: 'y' }], feeds, {}, true);
-      return y[0] === -3;
+      const executable = { session, inputs: [x], outputs: [y], given: {}, skipsCopies: true };
+      const results = await run(executable, { x: Float32Array.of(3) }, {});
+      return results.y[0] === -3;
     } catch {
       return false;
     } finally {

@@ -1,5 +1,5 @@
-// Compiled passes. Shapes are fixed when compiled, so rows, lengths and capacities come in few sizes, and each
-// combination is compiled when first needed. Also the arrays that a pass writes to.
+// Compiled passes. Rows, lengths and capacities come in few sizes, and each combination is compiled when first needed.
+// Also the arrays that a pass writes to.
 
 import { sizeOf } from '../../engine/graph/tensor.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type Program,
   type TensorData,
 } from '../../engine/runtime/backend.ts';
+import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import { type CachedShape, cachedPass } from '../model/cached-pass.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { NextTokenScores } from './sampling.ts';
@@ -24,10 +25,11 @@ export function bucketOf(size: number, least = 1): number {
 export class Passes {
   private readonly backend: Backend;
   private readonly config: ModelConfig;
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly programs: ProgramCache;
 
   constructor(backend: Backend, config: ModelConfig) {
     this.backend = backend;
+    this.programs = new ProgramCache(backend);
     this.config = config;
   }
 
@@ -38,18 +40,11 @@ export class Passes {
   }
 
   compiled(shape: CachedShape): Promise<Program> {
-    const key = JSON.stringify(shape);
-    const known = this.programs.get(key);
-    if (known) return known;
-    const program = this.backend.compile(cachedPass(this.config, shape));
-    this.programs.set(key, program);
-    return program;
+    return this.programs.get(JSON.stringify(shape), () => cachedPass(this.config, shape));
   }
 
   async release(): Promise<void> {
-    const programs = await Promise.all(this.programs.values());
-    this.programs.clear();
-    await Promise.all(programs.map((program) => program.release()));
+    await this.programs.release();
   }
 }
 

@@ -137,6 +137,27 @@ function describeContract(backend: () => Backend): void {
     expect(Array.from(first.product)).toEqual([4, 5, 10, 11]);
   });
 
+  it('keeps programs apart that differ in sizes only, also when one of them is released', async () => {
+    const ofSize = (n: number) => {
+      const [x, y] = [input('x', [n, 3]), input('y', [3, n])];
+      return backend().compile({ product: multiply(matmul(x, y), 2), sum: total(x) });
+    };
+    const ones = (n: number) => ({ x: new Float32Array(3 * n).fill(1), y: new Float32Array(3 * n).fill(1) });
+    const [small, large] = [await ofSize(2), await ofSize(5)];
+    const expectProduct = async (program: Program, n: number) =>
+      expect(await program.run(ones(n))).toEqual({
+        product: new Float32Array(n * n).fill(6),
+        sum: Float32Array.of(3 * n),
+      });
+    await expectProduct(small, 2);
+    await expectProduct(large, 5);
+    await small.release();
+    await small.release();
+    await expect(small.run(ones(2))).rejects.toThrow('released');
+    await expectProduct(large, 5);
+    await large.release();
+  });
+
   it('writes to a part of a larger array and to nothing beside it', async () => {
     const whole = new Float32Array(8).fill(-1);
     await program.run(feeds, { product: whole.subarray(2, 6) });
