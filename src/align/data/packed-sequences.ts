@@ -14,24 +14,14 @@ export interface PackedSequences {
 }
 
 /**
- * Into as few windows as can be: up to seven as many as are needed; more are rounded up by a quarter at most with
- * empty ones, so that a run has few shapes.
- * @throws ShapeError when a sequence is longer than `length`
+ * Into the windows of `planWindows`.
+ * @throws ShapeError when a sequence is longer than `mostLength`
  */
-export function packRounded(rows: readonly TokenRow[], length: number): PackedSequences {
-  const lengths = rows.map(({ ids }) => ids.length);
-  const plan = planWindows(lengths, length);
-  const count = roundUp(plan.length, 2 ** Math.max(0, Math.floor(Math.log2(plan.length)) - 2));
-  const empty = Array.from({ length: count - plan.length }, () => []);
-  return layOut(rows, [...plan, ...empty], length);
-}
-
-/** @param plan the rows of each window, by index; every row once */
-export function layOut(
-  rows: readonly TokenRow[],
-  plan: readonly (readonly number[])[],
-  length: number,
-): PackedSequences {
+export function packSequences(rows: readonly TokenRow[], mostLength: number): PackedSequences {
+  const { length, windows: plan } = planWindows(
+    rows.map(({ ids }) => ids.length),
+    mostLength,
+  );
   const starts = new Array<number>(rows.length);
   plan.forEach((members, window) => {
     let start = window * length;
@@ -101,7 +91,11 @@ export function padded(values: readonly number[], size: number): Int32Array {
   return filled;
 }
 
-/** Rounded up, so that a run has few shapes and few programs. */
-export function roundUp(count: number, step: number): number {
+/** Sizes of what a batch asks for are multiples of this. */
+const leastStep = 64;
+
+/** Room for so many, at most an eighth or 64 more: batches that are much alike have the same shapes. */
+export function roomFor(count: number): number {
+  const step = Math.max(leastStep, 2 ** Math.floor(Math.log2(Math.max(1, count))) / 8);
   return Math.max(1, Math.ceil(count / step)) * step;
 }

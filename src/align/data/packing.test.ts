@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { packRows, planWindows, type Window } from './packing.ts';
+import { batchesWithin, packRows, planWindows, type Window } from './packing.ts';
 import type { TokenRow } from './token-row.ts';
 
 function row(ids: number[], promptLength: number): TokenRow {
@@ -45,16 +45,69 @@ describe('packRows', () => {
   });
 
   it('fills windows as best-fit decreasing does', () => {
-    expect(planWindows([2, 5, 4, 7, 1, 3, 8], 10)).toEqual([
-      [0, 6],
-      [1, 2, 4],
-      [3, 5],
-    ]);
+    expect(planWindows([2, 5, 4, 7, 1, 3, 8], 10)).toEqual({
+      length: 10,
+      windows: [
+        [0, 6],
+        [1, 2, 4],
+        [3, 5],
+      ],
+    });
+  });
+
+  it('takes windows as long as rows fill them best, and shorter ones where that is equal', () => {
+    expect(planWindows([100, 90, 30, 28], 512)).toEqual({
+      length: 128,
+      windows: [
+        [0, 3],
+        [1, 2],
+      ],
+    });
+    // In windows of 128 each of these would stand alone.
+    expect(planWindows([100, 90, 65, 64], 512)).toEqual({
+      length: 192,
+      windows: [
+        [0, 1],
+        [2, 3],
+      ],
+    });
+    expect(planWindows([32, 32], 512)).toEqual({ length: 32, windows: [[0], [1]] });
   });
 
   it('refuses a row longer than the window', () => {
     expect(() => packRows([row([1, 2, 3], 1)], 2)).toThrow(
       "expected at most 2 tokens, the window's length, got 3",
+    );
+  });
+});
+
+describe('batchesWithin', () => {
+  const batches = (lengths: number[], batchTokens: number) => [
+    ...batchesWithin(lengths, (length) => [length], { mostLength: 512, batchTokens }),
+  ];
+
+  it('puts rows in order into batches as full as may be', () => {
+    expect(batches([32, 32, 64, 10, 20], 96)).toEqual([
+      [32, 32],
+      [64, 10, 20],
+    ]);
+  });
+
+  it('gives a row beyond the limit a batch of its own', () => {
+    expect(batches([10, 300, 10], 64)).toEqual([[10], [300], [10]]);
+  });
+
+  it('never exceeds the limit with more rows than one, and loses none', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 60 }), (lengths) => {
+        const found = batches(lengths, 1024);
+        expect(found.flat()).toEqual(lengths);
+        for (const batch of found) {
+          const { length, windows } = planWindows(batch, 512);
+          expect(length * windows.length).toBeLessThanOrEqual(1024);
+        }
+      }),
+      { numRuns: 60, seed: 3 },
     );
   });
 });

@@ -18,26 +18,92 @@ export interface Window {
 }
 
 const PADDING_SEGMENT = -1;
+/** Lengths of windows are multiples of this, of long ones in steps of a thirtieth or so, or the most that they may be. */
+const leastStep = 32;
+/** At about this length the attention of a window costs as much as all else. */
+const dearLength = 2048;
 
-/**
- * Packs whole rows by best-fit decreasing: the longest first, each into the fullest window that still has room.
- * The result depends on the rows and their order alone; windows are in the order of their first row.
- * @throws ShapeError when a row is longer than a window
- */
-export function packRows(rows: readonly TokenRow[], windowLength: number): Window[] {
-  return planWindows(
+/** Windows of one length, and the rows of each by index, ascending. */
+export interface WindowPlan {
+  length: number;
+  windows: number[][];
+}
+
+/** Packs whole rows into the windows of `planWindows`. */
+export function packRows(rows: readonly TokenRow[], mostLength: number): Window[] {
+  const { length, windows } = planWindows(
     rows.map(({ ids }) => ids.length),
-    windowLength,
-  ).map((members) =>
+    mostLength,
+  );
+  return windows.map((members) =>
     buildWindow(
       members.map((index) => rows[index]),
-      windowLength,
+      length,
     ),
   );
 }
 
-/** Which rows share a window: lists of row indices, each ascending. */
-export function planWindows(lengths: readonly number[], windowLength: number): number[][] {
+/**
+ * The windows that rows of these lengths are computed in the fastest: longer ones leave smaller gaps, but attention
+ * grows with their length.
+ * @throws ShapeError when a row is longer than `mostLength`
+ */
+export function planWindows(lengths: readonly number[], mostLength: number): WindowPlan {
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
+  const step = leastStep * Math.ceil(longest / 1024);
+  const steps = Math.ceil(longest / step);
+  const candidates = Array.from({ length: steps + 1 }, (_, i) => Math.min((steps + i) * step, mostLength));
+  const plans = [...new Set(candidates)].map((length) => ({ length, windows: fillWindows(lengths, length) }));
+  return plans.reduce((best, plan) => (costOf(plan) < costOf(best) ? plan : best));
+}
+
+const positionsOf = ({ length, windows }: WindowPlan): number => length * windows.length;
+const costOf = (plan: WindowPlan): number => positionsOf(plan) * (1 + plan.length / dearLength);
+
+export interface BatchLimits {
+  /** Of a window, at least that of the longest row. */
+  mostLength: number;
+  /** Positions of a batch; a single row may have more. */
+  batchTokens: number;
+}
+
+/** Windows of a model, micro-batches of so many positions. */
+export function limitsFor({ maxPositions }: { maxPositions: number }, batchTokens: number): BatchLimits {
+  return { mostLength: maxPositions, batchTokens };
+}
+
+/**
+ * Rows in order, in batches that are full or nearly.
+ * @param lengthsOf what a row puts into windows
+ */
+export function* batchesWithin<Row>(
+  rows: readonly Row[],
+  lengthsOf: (row: Row) => readonly number[],
+  { mostLength, batchTokens }: BatchLimits,
+): Generator<Row[]> {
+  const lengths = rows.map(lengthsOf);
+  const fits = (start: number, end: number) =>
+    positionsOf(planWindows(lengths.slice(start, end).flat(), mostLength)) <= batchTokens;
+  for (let start = 0; start < rows.length; ) {
+    let [end, beyond] = [start + 1, start + 1];
+    for (let tokens = 0; beyond <= rows.length && tokens <= batchTokens; beyond++) {
+      tokens += lengths[beyond - 1].reduce((sum, length) => sum + length, 0);
+    }
+    while (beyond - end > 1) {
+      const middle = Math.floor((end + beyond) / 2);
+      if (fits(start, middle)) end = middle;
+      else beyond = middle;
+    }
+    yield rows.slice(start, end);
+    start = end;
+  }
+}
+
+/**
+ * Best-fit decreasing: the longest row first, each into the fullest window that still has room. The result depends on
+ * the rows and their order alone; windows are in the order of their first row.
+ */
+function fillWindows(lengths: readonly number[], windowLength: number): number[][] {
   const tooLong = lengths.findIndex((length) => length > windowLength);
   if (tooLong >= 0) {
     throw new ShapeError({

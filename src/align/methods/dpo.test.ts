@@ -36,7 +36,7 @@ const objectiveOf = (loss: DpoLossKind, more: Partial<DpoObjective> = {}): DpoOb
 });
 
 describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () => {
-  const limits = { length: 32, microBatchTokens: 1e6, slots: 2 };
+  const limits = { mostLength: 32, batchTokens: 1e6, slots: 2 };
 
   /** log π_ref of the six pairs in float64. */
   function referenceOf(model: Model): [number, number][] {
@@ -49,7 +49,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
     });
   }
 
-  async function run(microBatchTokens: number): Promise<GoldenRun> {
+  async function run(batchTokens: number): Promise<GoldenRun> {
     const model = await goldenModel();
     const reference = referenceOf(model);
     const objective = objectiveOf('dpo', { beta: golden.dpo.beta });
@@ -63,7 +63,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       },
       batchesOf(step) {
         const rows = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
-        return answerBatches(rows, { ...limits, microBatchTokens }).map((batch) =>
+        return answerBatches(rows, { ...limits, batchTokens }).map((batch) =>
           pairMicroBatch(model.config, batch, objective, whole),
         );
       },
@@ -128,7 +128,7 @@ describe('a step on pairs', () => {
 
   async function step(
     objective: DpoObjective,
-    limits: { microBatchTokens: number; slots: number },
+    limits: { batchTokens: number; slots: number },
   ): Promise<StepResult & { batches: number }> {
     const known = await logProbsOf(
       reference,
@@ -151,7 +151,7 @@ describe('a step on pairs', () => {
       patience: 1,
     });
     const whole = { pairs: rows.length, referencePoint, describe: () => 'pairs' };
-    const batches = answerBatches(rows, { length: 32, ...limits }).map((batch) =>
+    const batches = answerBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
       pairMicroBatch(config, batch, objective, whole),
     );
     const result = await trainer.step(batches, 0);
@@ -195,8 +195,8 @@ describe('a step on pairs', () => {
       });
       const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
       const objective = objectiveOf(loss);
-      const whole = await step(objective, { microBatchTokens: 1e6, slots: 5 });
-      const cut = await step(objective, { microBatchTokens: 32, slots: 8 });
+      const whole = await step(objective, { batchTokens: 1e6, slots: 5 });
+      const cut = await step(objective, { batchTokens: 32, slots: 8 });
       expect([whole.batches, cut.batches]).toEqual([1, 5]);
       const expected = mean(plain.map(losses[loss]));
       expect(Math.abs(expected - (lossAtReference(objective) ?? 0))).toBeGreaterThan(1e-3);
@@ -220,7 +220,7 @@ describe('a step on pairs', () => {
   );
 
   it('adds the likelihood of the chosen answer', async () => {
-    const limits = { microBatchTokens: 1e6, slots: 5 };
+    const limits = { batchTokens: 1e6, slots: 5 };
     const now = await logProbsOf(
       policy,
       pairs.map(({ answers: [chosen] }) => chosen),

@@ -14,6 +14,7 @@ import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadPreferenceRows } from '../data/load.ts';
+import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { ktoReferencePoint } from '../objectives/kto.ts';
@@ -185,7 +186,7 @@ function pairSource(
   const { seed, batchSize, microBatchTokens, epochs, loss } = options;
   const objective: DpoObjective = { ...options, beta: options.beta ?? defaultBeta(loss) };
   const order = createBatchOrder({ seed, batchSize, count: pairs.length });
-  const limits = { length: Math.ceil(report.lengths.max / 64) * 64, microBatchTokens, slots: batchSize };
+  const limits = { ...limitsFor(policy.config, microBatchTokens), slots: batchSize };
   const rowsOf = (step: number) => order.rowsForStep(step).map((index) => pairs[index]);
   const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
   return {

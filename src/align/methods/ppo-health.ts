@@ -5,6 +5,7 @@ import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { Generator } from '../../language/generation/generate.ts';
+import { limitsFor } from '../data/packing.ts';
 import { type ReferenceNgrams, referenceNgrams } from '../monitor/answer-measures.ts';
 import {
   type Alarm,
@@ -73,7 +74,7 @@ export class Health {
     const scores = await paidScores(parts.rewards, rollouts, options);
     const entropies: Float64Array[] = [];
     const rows = rollouts.map(({ tokens }) => tokens);
-    for (const batch of tokenBatches(rows, parts.windowLength, options.microBatchTokens)) {
+    for (const batch of tokenBatches(rows, limitsFor(policy.config, options.microBatchTokens))) {
       const { entropy } = await passes.logProbs(batch, reference, options.temperature);
       entropies.push(...byRow(batch, entropy));
     }

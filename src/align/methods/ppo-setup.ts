@@ -6,7 +6,6 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
-import type { Prompt } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
@@ -17,8 +16,6 @@ export interface PpoParts extends PromptedPolicy {
   isOwnReference: boolean;
   reference: ReadonlyMap<string, Float32Array>;
   critic: Model;
-  /** Of every window that rows are packed into: the longest prompt and answer fit. */
-  windowLength: number;
   rewards: Rewards;
   watched: Rewards;
 }
@@ -31,7 +28,7 @@ export async function assemble(
 ): Promise<PpoParts> {
   requireMeaning(options);
   const prompted = await loadPromptedPolicy(options, onFault);
-  const { policy, prompts } = prompted;
+  const { policy } = prompted;
   const isOwnReference = options.reference === undefined;
   const reference = await referenceParameters(options, policy);
   return {
@@ -39,7 +36,6 @@ export async function assemble(
     isOwnReference,
     reference,
     critic: await startingCritic(options, specs, policy),
-    windowLength: windowLengthFor(prompts, options.maxTokens, policy.config.maxPositions),
     rewards: await loadRewards(specs.reward, backend, policy),
     watched: await loadRewards(specs.watch, backend, policy),
   };
@@ -58,11 +54,6 @@ function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore =
   if (missingEos === 'subtract' && missingEosScore < 0) {
     refuse('--missing-eos-score', 'a penalty of 0 or more with --missing-eos subtract', missingEosScore);
   }
-}
-
-function windowLengthFor(prompts: readonly Prompt[], maxTokens: number, context: number): number {
-  const longest = prompts.reduce((most, { ids }) => Math.max(most, ids.length), 0) + maxTokens;
-  return Math.min(context, Math.ceil(longest / 64) * 64);
 }
 
 async function referenceParameters(options: PpoOptions, policy: Model): Promise<Map<string, Float32Array>> {

@@ -13,6 +13,7 @@ import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import { Generator } from '../../language/generation/generate.ts';
 import { type BatchOrder, createBatchOrder } from '../data/batches.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
+import { limitsFor } from '../data/packing.ts';
 import {
   compareWithGeneration,
   equalScoresWarning,
@@ -147,7 +148,7 @@ class PpoLearner implements Learner {
     };
     for (let from = 0; from < rollouts.length; from += options.miniBatchSize) {
       const rows = rollouts.slice(from, from + options.miniBatchSize).map(({ tokens }) => tokens);
-      const batches = tokenBatches(rows, parts.windowLength, options.microBatchTokens);
+      const batches = tokenBatches(rows, limitsFor(parts.policy.config, options.microBatchTokens));
       judged.miniBatches.push({ from, batches, tokens: sum(batches.map(({ count }) => count)) });
       for (const batch of batches) {
         const old = await passes.logProbs(batch, parts.policy.parameters, options.temperature);

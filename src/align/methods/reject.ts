@@ -154,9 +154,8 @@ class RejectLearner implements Learner {
     const told = describeRound(index + 1, samples[index], chosen, dropped);
     if (chosen.length === 0) throw nothingToChoose(told);
     const rows = chosen.map(({ prompt, ids }) => trainedRow(prompted.prompts[prompt], ids));
-    const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 0);
-    const report = { lengths: { max: longest }, files: [...prompted.files] };
-    const demonstrations = demonstrationSource(rows, report, { ...options, seed: options.seed + index });
+    const tuned = { ...options, seed: options.seed + index };
+    const demonstrations = demonstrationSource(rows, prompted.files, model, tuned);
     const source = windowStepSource(model, demonstrations, options.microBatchTokens);
     this.rounds.push({ told, start: this.stepsKnown, steps: source.totalSteps });
     this.tuning = new GradientLearner(this.backend, model, source, options);

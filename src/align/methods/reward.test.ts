@@ -22,7 +22,7 @@ const bradleyTerry: RewardObjective = { loss: 'bradley-terry', margin: 0, center
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe.skipIf(!hasGolden)('the 12-step reward run equals PyTorch (golden)', () => {
-  async function run(microBatchTokens: number): Promise<GoldenRun> {
+  async function run(batchTokens: number): Promise<GoldenRun> {
     const model = await goldenModel();
     model.parameters.set('score.weight', Float32Array.from(golden.reward.head_weight));
     const whole = { rows: 2, describe: () => 'golden pairs' };
@@ -30,7 +30,7 @@ describe.skipIf(!hasGolden)('the 12-step reward run equals PyTorch (golden)', ()
       model,
       parameters: scalarHeadInputs(model.config, { hasBias: false }),
       batchesOf: (step) =>
-        answerBatches<RankedRow>(goldenPairs(step), { length: 32, microBatchTokens, slots: 2 }).map((batch) =>
+        answerBatches<RankedRow>(goldenPairs(step), { mostLength: 32, batchTokens, slots: 2 }).map((batch) =>
           rankingMicroBatch(model.config, batch, bradleyTerry, whole),
         ),
     };
@@ -91,7 +91,7 @@ describe('a step on comparisons', () => {
   async function step(
     rows: readonly RankedRow[],
     objective: RewardObjective,
-    limits: { microBatchTokens: number; slots: number },
+    limits: { batchTokens: number; slots: number },
   ): Promise<StepResult & { batches: number }> {
     const inputs = scalarHeadInputs(config, { hasBias: false });
     const trained = Object.entries(inputs).map(([name, tensor]) => {
@@ -104,7 +104,7 @@ describe('a step on comparisons', () => {
       patience: 1,
     });
     const whole = { rows: rows.length, describe: () => 'comparisons' };
-    const batches = answerBatches(rows, { length: 16, ...limits }).map((batch) =>
+    const batches = answerBatches(rows, { mostLength: 16, ...limits }).map((batch) =>
       rankingMicroBatch(config, batch, objective, whole),
     );
     const result = await trainer.step(batches, 0);
@@ -135,8 +135,8 @@ describe('a step on comparisons', () => {
     'with %s has the loss of its equation, however it is cut into micro-batches',
     async (_, rows, objective, lossOf) => {
       const scores = await scoresOf(rows);
-      const whole = await step(rows, objective, { microBatchTokens: 1e6, slots: rows.length });
-      const cut = await step(rows, objective, { microBatchTokens: 1, slots: 6 });
+      const whole = await step(rows, objective, { batchTokens: 1e6, slots: rows.length });
+      const cut = await step(rows, objective, { batchTokens: 1, slots: 6 });
       expect(cut.batches).toBe(rows.length);
       for (const { loss, measures } of [whole, cut]) {
         expectLoss(loss, mean(scores.map(lossOf)), 1e-5);

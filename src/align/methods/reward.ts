@@ -25,6 +25,7 @@ import {
   loadRankingRows,
   type PreferenceRow,
 } from '../data/load.ts';
+import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { answerBatches, countTokens } from '../run/answer-batches.ts';
@@ -153,7 +154,7 @@ function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
 function rankingSource(model: Model, { rows, report }: Comparisons, options: RewardOptions): StepSource {
   const { seed, batchSize, microBatchTokens, epochs } = options;
   const order = createBatchOrder({ seed, batchSize, count: rows.length });
-  const limits = { length: Math.ceil(report.lengths.max / 64) * 64, microBatchTokens, slots: batchSize };
+  const limits = { ...limitsFor(model.config, microBatchTokens), slots: batchSize };
   const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
   const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
   return {

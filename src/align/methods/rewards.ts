@@ -4,10 +4,11 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
-import type { Backend, Program } from '../../engine/runtime/backend.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
+import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { releaseAll, sequenceScores } from '../scoring/sequences.ts';
+import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
 
 /** A reward model's folder, or a function that a module exports; weight 1 unless given. */
@@ -108,7 +109,7 @@ async function scorerOfModel(
 ): Promise<Scorer> {
   const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
   if (policy) requireSameTokenizer(path, model, policy);
-  const programs = new Map<string, Program>();
+  const programs = new ProgramCache(backend);
   return {
     async score(answers) {
       const sequences = answers.map(({ tokens }) => tokens);
@@ -117,7 +118,7 @@ async function scorerOfModel(
         await sequenceScores(backend, model, sequences, { batchTokens, programs }),
       );
     },
-    close: () => releaseAll(programs),
+    close: () => programs.release(),
   };
 }
 

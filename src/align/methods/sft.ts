@@ -7,6 +7,7 @@ import type { JobContext } from '../../engine/runtime/job.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
+import type { Fingerprint } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadInstructionRows } from '../data/load.ts';
 import { packRows } from '../data/packing.ts';
@@ -39,7 +40,7 @@ export async function sft(options: SftOptions, context: JobContext<RunEvent>): P
     const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
     const { rows, report } = await demonstrations(model, folder, options, run.setAside);
     run.tell(report);
-    const source = demonstrationSource(rows, report, options);
+    const source = demonstrationSource(rows, report.files, model, options);
     model.lineage = await lineageFrom([folder], report.files);
     model.kind = 'policy';
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'sft');
@@ -73,23 +74,25 @@ async function demonstrations(
   });
 }
 
-/** Batches of rows in a new order every epoch, each packed into windows as long as the longest row needs. */
+/** Batches of rows in a new order every epoch, each packed into windows of its own length. */
 export function demonstrationSource(
   rows: readonly TokenRow[],
-  report: { lengths: { max: number }; files: DataReport['files'] },
-  options: Pick<SftOptions, 'seed' | 'batchSize' | 'epochs'>,
+  files: readonly Fingerprint[],
+  { config }: Model,
+  options: Pick<SftOptions, 'seed' | 'batchSize' | 'epochs' | 'microBatchTokens'>,
 ): WindowSource {
-  const windowLength = Math.ceil(report.lengths.max / 64) * 64;
+  const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  const mostLength = Math.max(longest, Math.min(config.maxPositions, options.microBatchTokens));
   const order = createBatchOrder({ seed: options.seed, batchSize: options.batchSize, count: rows.length });
   const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
   return {
     totalSteps: order.stepsForEpochs(options.epochs),
     stepsPerEpoch: rows.length / options.batchSize,
-    windowsForStep: (step) => packRows(rowsOf(step), windowLength),
+    windowsForStep: (step) => packRows(rowsOf(step), mostLength),
     describeStep: (step) =>
       rowsOf(step)
         .map(({ source: { file, line } }) => `${file}:${line}`)
         .join(', '),
-    files: report.files,
+    files,
   };
 }

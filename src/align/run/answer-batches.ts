@@ -1,6 +1,6 @@
 // Micro-batches of answers that are compared with each other: both of a pair, all of a ranking. The answers of a row
 // stay in one micro-batch, packed into windows with those of other rows; what belongs to an answer or a row is fed by
-// slots, of which a run has always as many, so that it has few shapes.
+// slots, of which a run has always as many, so that fewer sizes vary.
 
 import { input, matmul, reshape } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
@@ -12,12 +12,12 @@ import { scalarHead } from '../../language/model/scalar-head.ts';
 import {
   lastPlaces,
   type PackedSequences,
-  packRounded,
+  packSequences,
   padded,
-  roundUp,
+  roomFor,
   targetsOf,
 } from '../data/packed-sequences.ts';
-import { planWindows } from '../data/packing.ts';
+import { type BatchLimits, batchesWithin } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 
 /** Answers to one prompt. */
@@ -35,56 +35,33 @@ export interface AnswerBatch<Row extends AnswerRow> {
   key: string;
 }
 
-export interface BatchLimits {
-  /** Of a window. */
-  length: number;
-  /** Positions of a micro-batch, one row at least. */
-  microBatchTokens: number;
+export interface AnswerLimits extends BatchLimits {
   /** Rows of a step (B). */
   slots: number;
 }
 
-/** Sizes that a micro-batch's targets may have. */
-const targetSizes = 8;
-
 /** Rows of a step, those of as many answers together, in micro-batches. */
 export function answerBatches<Row extends AnswerRow>(
   rows: readonly Row[],
-  limits: BatchLimits,
+  limits: AnswerLimits,
 ): AnswerBatch<Row>[] {
   const counts = [...new Set(rows.map(({ answers }) => answers.length))].sort((a, b) => a - b);
   return counts.flatMap((count) =>
-    splitRows(
-      rows.filter(({ answers }) => answers.length === count),
-      limits,
-    ).map((own) => layOutRows(own, limits)),
+    Array.from(
+      batchesWithin(
+        rows.filter(({ answers }) => answers.length === count),
+        ({ answers }) => answers.map(({ ids }) => ids.length),
+        limits,
+      ),
+      (own) => layOutRows(own, limits),
+    ),
   );
 }
 
-function splitRows<Row extends AnswerRow>(
-  rows: readonly Row[],
-  { length, microBatchTokens }: BatchLimits,
-): Row[][] {
-  const most = Math.max(1, Math.floor(microBatchTokens / length));
-  const batches: Row[][] = [];
-  let lengths: number[] = [];
-  for (const row of rows) {
-    const own = row.answers.map(({ ids }) => ids.length);
-    const isFull = planWindows([...lengths, ...own], length).length > most;
-    if (batches.length === 0 || isFull) {
-      batches.push([]);
-      lengths = [];
-    }
-    batches.at(-1)!.push(row);
-    lengths.push(...own);
-  }
-  return batches;
-}
-
-function layOutRows<Row extends AnswerRow>(rows: readonly Row[], limits: BatchLimits): AnswerBatch<Row> {
+function layOutRows<Row extends AnswerRow>(rows: readonly Row[], limits: AnswerLimits): AnswerBatch<Row> {
   const [B, K] = [limits.slots, rows[0].answers.length];
   const sequences = Array.from({ length: K }, (_, k) => rows.map(({ answers }) => answers[k])).flat();
-  const packed = packRounded(sequences, limits.length);
+  const packed = packSequences(sequences, limits.mostLength);
   return { rows, shape: { B, K }, sequences, packed, key: `${packed.windows}×${packed.length}, ${K}×${B}` };
 }
 
@@ -125,10 +102,7 @@ export interface AnswerQuestion {
 export function askLogProbs<Row extends AnswerRow>(batch: AnswerBatch<Row>): AnswerQuestion {
   const { sequences, packed, rows, shape } = batch;
   const { sources, targets, owners } = targetsOf(sequences, packed.starts);
-  const [S, M] = [
-    shape.K * shape.B,
-    roundUp(sources.length, Math.ceil((packed.windows * packed.length) / targetSizes)),
-  ];
+  const [S, M] = [shape.K * shape.B, roomFor(sources.length)];
   const membership = new Float32Array(S * M);
   owners.forEach((owner, target) => {
     membership[slotOf(owner, rows.length, shape.B) * M + target] = 1;

@@ -20,7 +20,7 @@ import {
   hasGolden,
   readGolden,
 } from '../../language/model/testing/golden.ts';
-import { packRows, type Window } from '../data/packing.ts';
+import { buildWindow, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { Trainer } from './trainer.ts';
 import { windowMicroBatches } from './window-batches.ts';
@@ -41,13 +41,15 @@ function tokenRow({ prompt, completion }: Example): TokenRow {
 
 /** Each row in a window of its own, or all of them packed into one. */
 function windowsOf(rows: readonly TokenRow[], isPacked: boolean): Window[] {
+  const lengths = rows.map(({ ids }) => ids.length);
   if (isPacked)
-    return packRows(
-      rows,
-      rows.reduce((sum, { ids }) => sum + ids.length, 0),
-    );
-  const longest = Math.max(...rows.map(({ ids }) => ids.length));
-  return rows.flatMap((row) => packRows([row], longest));
+    return [
+      buildWindow(
+        rows,
+        lengths.reduce((sum, length) => sum + length, 0),
+      ),
+    ];
+  return rows.map((row) => buildWindow([row], Math.max(...lengths)));
 }
 
 function wholeBatch(model: Model, windows: Window[]) {

@@ -7,7 +7,7 @@ import { interpret } from '../../engine/runtime/reference.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { outputLogits, type Parameters, parameterInputs } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
-import { packRows, type Window } from '../data/packing.ts';
+import { buildWindow, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { randomParameters, tinyConfig } from './testing/tiny-run.ts';
 import type { MicroBatch } from './trainer.ts';
@@ -29,7 +29,8 @@ const rows = [
   row(8, 2, 1),
 ];
 const alone = (members: readonly TokenRow[], length = 24): Window[] =>
-  members.flatMap((member) => packRows([member], length));
+  members.map((member) => buildWindow([member], length));
+const packed = [buildWindow(rows.slice(0, 4), 64), buildWindow(rows.slice(4), 64)];
 
 interface Outcome {
   loss: number;
@@ -127,25 +128,21 @@ describe.each(['llama', 'qwen3', 'gpt2'] as const)('windows of %s in float32', (
     );
 
   it('packed give loss, measures and gradients of unpacked', async () => {
-    const packed = packRows(rows, 64);
-    expect(packed).toHaveLength(2);
     expectSame(await compute(packed), await compute(alone(rows)));
   });
 
   it('longer than a stretch of queries give what rows give alone', async () => {
     const more = [...rows, row(9, 20, 40)];
-    const packed = packRows(more, 192);
-    expect(packed).toHaveLength(1);
-    expectSame(await compute(packed), await compute(alone(more, 64)));
+    expectSame(await compute([buildWindow(more, 192)]), await compute(alone(more, 64)));
   });
 
   it('packed give the log-probability that each token has alone', async () => {
-    const packed = await logProbsOf(config, weights, packRows(rows, 64));
+    const together = await logProbsOf(config, weights, packed);
     const unpacked = await logProbsOf(config, weights, alone(rows));
-    expect(packed.map(({ name }) => name)).toEqual(unpacked.map(({ name }) => name));
-    expect(packed).toHaveLength(63);
+    expect(together.map(({ name }) => name)).toEqual(unpacked.map(({ name }) => name));
+    expect(together).toHaveLength(63);
     const largest = Math.max(...unpacked.map(({ logProb }) => Math.abs(logProb)));
-    const worst = Math.max(...packed.map(({ logProb }, i) => Math.abs(logProb - unpacked[i].logProb)));
+    const worst = Math.max(...together.map(({ logProb }, i) => Math.abs(logProb - unpacked[i].logProb)));
     expect(worst).toBeLessThan(1e-5 * largest);
   });
 
@@ -156,14 +153,13 @@ describe.each(['llama', 'qwen3', 'gpt2'] as const)('windows of %s in float32', (
   });
 
   it('give the same with whatever is in the padding', async () => {
-    const clean = packRows(rows, 64);
-    const dirty = clean.map((window) => ({
+    const dirty = packed.map((window) => ({
       ...window,
       ids: window.ids.map((id, i) => (window.segments[i] < 0 ? 200 + (i % 50) : id)),
       positions: window.positions.map((p, i) => (window.segments[i] < 0 ? i % 64 : p)),
       targets: window.targets.map((target, i) => (window.weights[i] === 0 ? 17 : target)),
     }));
-    expectSame(await compute(dirty), await compute(clean));
+    expectSame(await compute(dirty), await compute(packed));
   });
 });
 
@@ -193,7 +189,7 @@ describe('accuracy and entropy', () => {
   it("are those of the float64 reference's logits", () => {
     const config = tinyConfig('llama', { initializerRange: 0.3 });
     const weights = Object.fromEntries(randomParameters(config));
-    const [window] = packRows(rows.slice(0, 3), 64);
+    const window = buildWindow(rows.slice(0, 3), 64);
     const inputs = parameterInputs(config);
     const hidden = windowStates(config, inputs, windowInputs({ windows: 1, length: 64 }));
     const feeds = { ...weights, tokens: window.ids, positions: window.positions, segments: window.segments };

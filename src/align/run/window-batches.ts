@@ -4,7 +4,7 @@ import { input, multiply, total } from '../../engine/graph/build.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
-import { joinWindows } from '../data/packed-sequences.ts';
+import { joinWindows, roomFor } from '../data/packed-sequences.ts';
 import type { Window } from '../data/packing.ts';
 import { negativeLogLikelihood } from '../objectives/likelihood.ts';
 import type { MicroBatch, Objective } from './trainer.ts';
@@ -45,8 +45,7 @@ function microBatch(
   const length = windows[0].ids.length;
   const shape = { windows: windows.length, length };
   const places = placesOfTargets(windows);
-  // Rounded up to whole windows, so that a run has few shapes.
-  const M = Math.ceil(places.length / length) * length;
+  const M = roomFor(places.length);
   const [sources, targets, weights] = [new Int32Array(M), new Int32Array(M), new Float32Array(M)];
   places.forEach(({ window, position }, i) => {
     sources[i] = window * length + position;

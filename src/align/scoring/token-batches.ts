@@ -2,7 +2,8 @@
 // reference and critic alike, before training and in it: the same shapes, so the same bits.
 
 import { input } from '../../engine/graph/build.ts';
-import type { Backend, Feeds, Program, TensorData } from '../../engine/runtime/backend.ts';
+import type { Backend, Feeds, TensorData } from '../../engine/runtime/backend.ts';
+import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
 import {
@@ -12,8 +13,8 @@ import {
   windowStates,
 } from '../../language/model/full-pass.ts';
 import { scalarHead, scalarHeadInputs } from '../../language/model/scalar-head.ts';
-import { type PackedSequences, packRounded, padded, roundUp, targetsOf } from '../data/packed-sequences.ts';
-import { planWindows } from '../data/packing.ts';
+import { type PackedSequences, packSequences, padded, roomFor, targetsOf } from '../data/packed-sequences.ts';
+import { type BatchLimits, batchesWithin } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 
 export interface TokenBatch {
@@ -28,35 +29,22 @@ export interface TokenBatch {
   feeds: Record<'tokens' | 'positions' | 'segments' | 'sources' | 'targets', Int32Array>;
 }
 
-/** Sizes that a batch's trained tokens may have. */
-const targetSizes = 8;
-
-/** Rows in order, each batch as many as `batchTokens` positions hold (one at least). */
-export function tokenBatches(rows: readonly TokenRow[], length: number, batchTokens: number): TokenBatch[] {
-  const most = Math.max(1, Math.floor(batchTokens / length));
-  const groups: TokenRow[][] = [];
-  let lengths: number[] = [];
-  for (const row of rows) {
-    lengths.push(row.ids.length);
-    if (groups.length === 0 || planWindows(lengths, length).length > most) {
-      groups.push([]);
-      lengths = [row.ids.length];
-    }
-    groups.at(-1)!.push(row);
-  }
-  return groups.map((own) => tokenBatch(own, length));
+/** Rows in order, laid out in batches within the limits. */
+export function tokenBatches(rows: readonly TokenRow[], limits: BatchLimits): TokenBatch[] {
+  const batches = batchesWithin(rows, ({ ids }) => [ids.length], limits);
+  return Array.from(batches, (own) => tokenBatch(own, limits.mostLength));
 }
 
-function tokenBatch(rows: readonly TokenRow[], length: number): TokenBatch {
-  const packed = packRounded(rows, length);
+function tokenBatch(rows: readonly TokenRow[], mostLength: number): TokenBatch {
+  const packed = packSequences(rows, mostLength);
   const { sources, targets } = targetsOf(rows, packed.starts);
-  const size = roundUp(sources.length, Math.ceil((packed.windows * length) / targetSizes));
+  const size = roomFor(sources.length);
   return {
     rows,
     packed,
     count: sources.length,
     size,
-    key: `${packed.windows}×${length}, ${size} targets`,
+    key: `${packed.windows}×${packed.length}, ${size} targets`,
     feeds: { ...packed.feeds, sources: padded(sources, size), targets: padded(targets, size) },
   };
 }
@@ -103,15 +91,14 @@ export function tokenValues(config: ModelConfig, parameters: Parameters, { packe
   return scalarHead(parameters, trainedStates(config, parameters, packed, size));
 }
 
-/** Passes without gradients, compiled once a shape. */
+/** Passes without gradients. */
 export class TokenPasses {
-  private readonly backend: Backend;
   private readonly config: ModelConfig;
-  private readonly programs = new Map<string, Program>();
+  private readonly programs: ProgramCache;
 
   constructor(backend: Backend, config: ModelConfig) {
-    this.backend = backend;
     this.config = config;
+    this.programs = new ProgramCache(backend);
   }
 
   /** nats, [M] each */
@@ -120,7 +107,7 @@ export class TokenPasses {
     parameters: ReadonlyMap<string, Float32Array>,
     temperature: number,
   ): Promise<{ logProbs: TensorData; entropy: TensorData }> {
-    const program = await this.program(`log-probabilities, ${batch.key}`, () => {
+    const program = await this.programs.get(`log-probabilities, ${batch.key}`, () => {
       const { logProbs, entropy } = tokenStatistics(
         this.config,
         parameterInputs(this.config),
@@ -135,7 +122,7 @@ export class TokenPasses {
 
   /** [M] */
   async values(batch: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Promise<TensorData> {
-    const program = await this.program(`values, ${batch.key}`, () => {
+    const program = await this.programs.get(`values, ${batch.key}`, () => {
       const own = scalarHeadInputs(this.config, { hasBias: parameters.has('score.bias') });
       return { values: tokenValues(this.config, own, batch) };
     });
@@ -143,16 +130,7 @@ export class TokenPasses {
   }
 
   async release(): Promise<void> {
-    for (const program of this.programs.values()) await program.release();
-    this.programs.clear();
-  }
-
-  private async program(key: string, graph: () => Parameters): Promise<Program> {
-    const known = this.programs.get(key);
-    if (known) return known;
-    const program = await this.backend.compile(graph());
-    this.programs.set(key, program);
-    return program;
+    await this.programs.release();
   }
 }
 
