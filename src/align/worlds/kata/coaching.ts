@@ -71,7 +71,8 @@ export function makeCoachingRequest(
     input: describeStanding(record, test),
     answer: [
       ...tested.map((standing, i) => `${i + 1}. ${describeSolved([standing])}`),
-      `fewest: ${test.indexOf(startWith) + 1}. ${startWith}`,
+      // Small models learn to compare two numbers that stand side by side.
+      `fewest of ${tested.map(({ solved }) => solved).join(', ')}: ${test.indexOf(startWith) + 1}. ${startWith}`,
       `start with: ${startWith}`,
       `pass: ${passes ? 'yes' : 'no'}`,
     ].join('\n'),
