@@ -49,4 +49,4 @@ it('takes at most 1.10 times the memory after 200 sessions that it took after 20
   await buildAndRun(backend, 180);
   const late = residentMegabytes();
   expect(late / early, `${early.toFixed(1)} MB, then ${late.toFixed(1)} MB`).toBeLessThanOrEqual(1.1);
-});
+}, 180_000);
