@@ -53,7 +53,9 @@ export type FromHost =
   | { kind: 'mistake'; mistake: Mistake }
   | { kind: 'bug'; message: string; stack?: string };
 
+/** Freed memory is kept, and in one heap for all threads: with one each, runs on another thread touch ever more. */
 const keepFreedMemory = {
+  MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '4294967296',
   MALLOC_TRIM_THRESHOLD_: '34359738368',
   MALLOC_TOP_PAD_: '67108864',
