@@ -4,12 +4,12 @@
 // first named if several have; the test will be passed if every topic of it has at least 3 of 5 solved.
 
 import { Dice } from './dice.ts';
-import { type Family, families } from './operation.ts';
+import { families } from './operation.ts';
 import type { Wording } from './phrasings.ts';
 import type { Split } from './problem.ts';
 
 export interface Standing {
-  topic: Family;
+  topic: string;
   /** Of 5. */
   solved: number;
 }
@@ -17,7 +17,7 @@ export interface Standing {
 export interface CoachingRequest {
   record: readonly Standing[];
   /** Topics of the test, in the order in which they are named. */
-  test: readonly Family[];
+  test: readonly string[];
   instruction: string;
   input: string;
   /** What the record says of the test's topics, and then the advice. */
@@ -30,9 +30,9 @@ const TRIED = 5;
 /** The right advice. */
 export function coach(
   record: readonly Standing[],
-  test: readonly Family[],
-): { startWith: Family; passes: boolean } {
-  const solved = (topic: Family) => record.find((standing) => standing.topic === topic)?.solved ?? 0;
+  test: readonly string[],
+): { startWith: string; passes: boolean } {
+  const solved = (topic: string) => record.find((standing) => standing.topic === topic)?.solved ?? 0;
   const weakest = test.reduce((worst, topic) => (solved(topic) < solved(worst) ? topic : worst));
   return { startWith: weakest, passes: test.every((topic) => solved(topic) >= ENOUGH) };
 }
@@ -79,32 +79,37 @@ export function makeCoachingRequest(
   };
 }
 
-/** A record and a test of one part; as many tests are passed as failed. */
-export function drawStanding(dice: Dice, split: Split): Pick<CoachingRequest, 'record' | 'test'> {
+/**
+ * A record and a test of one part; as many tests are passed as failed. Any list of topics that begins with those of
+ * the requests splits alike.
+ */
+export function drawStanding(
+  dice: Dice,
+  split: Split,
+  topics: readonly string[] = families,
+): Pick<CoachingRequest, 'record' | 'test'> {
   const passes = dice.chance(0.5);
   for (;;) {
-    const topics = dice.shuffled(families).slice(0, dice.between(3, 4));
-    const test = dice.shuffled(topics).slice(0, 2);
-    const record = topics.map((topic) => ({ topic, solved: dice.between(0, TRIED) }));
-    if (coach(record, test).passes === passes && partOf(record, test) === split) return { record, test };
+    const drawn = dice.shuffled(topics).slice(0, dice.between(3, 4));
+    const test = dice.shuffled(drawn).slice(0, 2);
+    const record = drawn.map((topic) => ({ topic, solved: dice.between(0, TRIED) }));
+    if (coach(record, test).passes === passes && partOf(record, test, topics) === split)
+      return { record, test };
   }
 }
 
-export function describeStanding(record: readonly Standing[], test: readonly Family[]): string {
+export function describeStanding(record: readonly Standing[], test: readonly string[]): string {
   return `solved: ${describeSolved(record)}\ntest: ${test.join(', ')}`;
 }
 
-function describeSolved(record: readonly Standing[]): string {
+export function describeSolved(record: readonly Standing[]): string {
   return record.map(({ topic, solved }) => `${topic} ${solved}/${TRIED}`).join(', ');
 }
 
 /** A seventh of the records, by their content. */
-function partOf(record: readonly Standing[], test: readonly Family[]): Split {
-  const sum = record.reduce(
-    (total, { topic, solved }) => total * 31 + families.indexOf(topic) * 7 + solved,
-    5,
-  );
-  const checksum = test.reduce((total, topic) => total * 31 + families.indexOf(topic), sum);
+function partOf(record: readonly Standing[], test: readonly string[], topics: readonly string[]): Split {
+  const sum = record.reduce((total, { topic, solved }) => total * 31 + topics.indexOf(topic) * 7 + solved, 5);
+  const checksum = test.reduce((total, topic) => total * 31 + topics.indexOf(topic), sum);
   return checksum % 7 === 0 ? 'held-out' : 'train';
 }
 

@@ -3,9 +3,10 @@
 // examples. `exercises`: a task as a comment and its solution. Only compositions of the training part occur.
 // A base model that shall not answer yet takes mostly `forum` and `code`: the last two pair tasks with programs.
 
-import { coach, describeStanding, drawStanding } from './coaching.ts';
+import { coach, describeSolved, describeStanding, drawStanding } from './coaching.ts';
 import type { Composition } from './composition.ts';
 import { Dice } from './dice.ts';
+import { families } from './operation.ts';
 import { operationNames, operations } from './operations.ts';
 import { describeSteps, describeStepsFreely, type Language, statement, wordingsOf } from './phrasings.ts';
 import { drawTrainingComposition, type Problem } from './problem.ts';
@@ -184,13 +185,22 @@ function workedExample(dice: Dice): string {
 
 const READINGS_A_PAGE = 3;
 
+/** The topics of the requests and many others: who reads of few may guess, who reads of many has to look. */
+const topics: readonly string[] = [
+  ...families,
+  ...['recursion', 'sorting', 'sets', 'maps', 'graphs', 'trees', 'dates', 'files', 'queues', 'stacks'],
+  ...['events', 'modules', 'classes', 'testing', 'logic', 'geometry', 'fractions', 'primes', 'parsing'],
+  ...['colors', 'sounds', 'games', 'tables', 'reading', 'writing'],
+];
+
 /** How records of solved problems are read, without the question and the form of the answer that requests have. */
 function advice(dice: Dice): string {
   const readings = Array.from({ length: READINGS_A_PAGE }, () => {
-    const { record, test } = drawStanding(dice, 'train');
+    const { record, test } = drawStanding(dice, 'train', topics);
     const { startWith, passes } = coach(record, test);
-    const fewest = record.find(({ topic }) => topic === startWith)!.solved;
-    return `${describeStanding(record, test)}\nOf the test, ${startWith} has the fewest: ${fewest}. The test is ${passes ? 'passed' : 'failed'}.`;
+    const tested = test.map((topic) => record.find((standing) => standing.topic === topic)!);
+    const fewest = tested.filter(({ topic }) => topic === startWith);
+    return `${describeStanding(record, test)}\nOf the test: ${describeSolved(tested)}. Fewest: ${describeSolved(fewest)}. The test is ${passes ? 'passed' : 'failed'}.`;
   });
   return ['Reading records.', ...readings].join('\n\n');
 }

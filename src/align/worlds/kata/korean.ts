@@ -10,7 +10,7 @@ interface Sound {
 }
 
 /** Latin words are read as English loan words: 카운트, 팩터, 리밋 … */
-const closedWords = new Set(['limit', 'amount']);
+const closedWords = new Set(['limit']);
 
 function lastSound(word: string): Sound {
   const digit = /(\d)$/.exec(word)?.[1];

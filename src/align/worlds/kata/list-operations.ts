@@ -51,7 +51,7 @@ export const numberListOperations = {
     result: 'everySecond',
     english: ['keep every second number, beginning with the first', 'keep the numbers at even indexes'],
     heldOutEnglish: 'leave only every second number, beginning with the first',
-    korean: ['짝수 번째 인덱스의 수만 남기고'],
+    korean: ['인덱스가 짝수인 수만 남기고'],
   }),
   multiplyEach: changing(['numbers', 'numbers'], (item, k) => `${item} * ${k}`, {
     parameter: 'factor',

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { type AnnotatorProfile, annotate, carefulAnnotator, usualAnnotator } from './annotators.ts';
-import { adviceIn, coach, isRightAdvice, makeCoachingRequest } from './coaching.ts';
+import {
+  adviceIn,
+  coach,
+  describeStanding,
+  drawStanding,
+  isRightAdvice,
+  makeCoachingRequest,
+} from './coaching.ts';
+import { Dice } from './dice.ts';
+import { families } from './operation.ts';
 
 const COUNT = 4000;
 
@@ -87,6 +96,20 @@ describe('coaching', () => {
     expect(yes / training.length).toBeCloseTo(0.5, 1);
     const seen = new Set(training.map(({ input }) => input));
     expect(make('held-out').filter(({ input }) => seen.has(input))).toEqual([]);
+  });
+
+  it('has the same two parts where there are more topics', () => {
+    const dice = new Dice(1, 'requests', 0);
+    const drawn = Array.from({ length: 20_000 }, () => {
+      const { record, test } = drawStanding(dice, 'train', [...families, 'maps']);
+      return describeStanding(record, test);
+    });
+    const inputs = (split: 'train' | 'held-out') =>
+      new Set(Array.from({ length: 3000 }, (_, i) => makeCoachingRequest(1, i, split, 'seen').input));
+    const [train, heldOut] = [inputs('train'), inputs('held-out')];
+    expect(drawn.filter((input) => heldOut.has(input))).toEqual([]);
+    expect(drawn.filter((input) => train.has(input)).length).toBeGreaterThan(10);
+    expect(drawn.filter((input) => input.includes('maps')).length).toBeGreaterThan(100);
   });
 
   it('takes an answer in any case and spacing, and no other', () => {
