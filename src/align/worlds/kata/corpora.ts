@@ -93,7 +93,7 @@ const chatter: Readonly<Record<Language, readonly string[]>> = {
   ],
 };
 const uglyStyles: readonly Style[] = ['terse', 'cluttered', 'nested', 'chained'];
-const CODE_REPLY_SHARE = 0.03;
+const CODE_REPLY_SHARE = 0.01;
 
 /** A thread: somebody asks, and others ask something else. */
 function forum(dice: Dice): string {
