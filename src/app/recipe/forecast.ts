@@ -1,6 +1,6 @@
 // What a stage will take: as measured when a stage of this name and command ran before, here or in a road beside this
-// one; otherwise by a rough model of the work. docs/recipes.md describes the model; it is right to a factor of about
-// three.
+// one; otherwise by a rough model of the work. docs/recipes.md describes the model; forecast.test.ts holds it to what the
+// shipped recipes took.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -29,13 +29,51 @@ interface Sizes {
 }
 
 // The rough model's numbers, for two cores.
-const trainingFlops = 9e10;
-const samplingFlops = 1e10;
+const trainingFlops = 1.1e11;
+const samplingFlops = 4e10;
 const startSeconds = 3;
-const tokensPerRow = 150;
+const madeRowsPerSecond = 10_000;
+/** Of an answer with its prompt, of a demonstration, of a document; and of an answer alone. */
+const tokensPerText = 130;
+const tokensPerAnswer = 70;
 /** Where neither the options nor the data tell. */
 const unknownRows = 1000;
+/** Pairs that are neither a tie nor twice the same text. */
+const decidedShare = 0.75;
 const programBytes = 250e6;
+/** With an engine process that has a model. */
+const engineBytes = 450e6;
+
+/** Models that a command trains and models that it only reads; passes over whole texts besides training. */
+interface Models {
+  trained: number;
+  frozen: number;
+  passes: number;
+}
+const modelsOf: Readonly<Record<string, Models>> = {
+  pretrain: { trained: 1, frozen: 0, passes: 0 },
+  sft: { trained: 1, frozen: 0, passes: 0 },
+  reward: { trained: 1, frozen: 0, passes: 0 },
+  // By the reference, which is the policy as it was.
+  dpo: { trained: 1, frozen: 0, passes: 1 },
+  // By the reward model.
+  reject: { trained: 1, frozen: 1, passes: 1 },
+  // Policy and critic learn; reference and reward model do not; all four judge the answers.
+  ppo: { trained: 2, frozen: 2, passes: 4 },
+  label: { trained: 0, frozen: 1, passes: 0 },
+  // Policy, reference and reward model.
+  eval: { trained: 0, frozen: 3, passes: 3 },
+};
+const oneModel: Models = { trained: 0, frozen: 1, passes: 1 };
+
+/** Rows of a file that `kata` makes, by the file's stem. */
+const madeRows: Readonly<Record<string, string>> = {
+  instructions: 'instructions',
+  prompts: 'prompts',
+  'held-out': 'problems',
+  'held-out-coaching': 'coaching',
+  corpus: 'documents',
+};
 
 /** Forecasts by the stage's name. */
 export async function forecastRoad(plan: Plan): Promise<Map<string, Forecast>> {
@@ -92,15 +130,33 @@ class RoughModel {
 
   /** Time = arithmetic / its usual rate; memory = weights, moments and the activations of a micro-batch. */
   forecast(stage: PlannedStage, sizes: Sizes | undefined): Forecast {
-    const { command } = stage;
-    const [trains, samples] = [hasOption(command, 'learningRate'), isSampling(stage)];
-    const parameters = sizes?.parameters ?? 0;
-    const tokens = this.rowsOf(stage) * tokensPerRow;
-    const training = trains ? (6 * parameters * tokens * numberOf(stage, 'epochs', 1)) / trainingFlops : 0;
-    const sampling = samples ? (2 * parameters * tokens * answersOf(stage)) / samplingFlops : 0;
-    const weights = 4 * parameters * (trains ? 8 : 3);
-    const memoryBytes = programBytes + weights + (sizes ? activationBytes(stage, sizes) : 0);
+    if (!sizes) return { seconds: makingSeconds(stage), memoryBytes: programBytes, basis: 'estimated' };
+    const { trained, frozen, passes } = modelsOf[stage.command.name] ?? oneModel;
+    const { parameters } = sizes;
+    const { answers, read, learnt } = this.workOf(stage);
+    const training = (parameters * (6 * trained * learnt + 2 * passes * read)) / trainingFlops;
+    const sampling = (2 * parameters * answers * tokensPerAnswer) / samplingFlops;
+    const weights = 4 * parameters * (8 * trained + 3 * frozen);
+    const memoryBytes = engineBytes + weights + activationBytes(stage, sizes);
     return { seconds: startSeconds + training + sampling, memoryBytes, basis: 'estimated' };
+  }
+
+  /** Answers that are sampled; tokens of what is read as a whole and of what is learnt from, by each model. */
+  private workOf(stage: PlannedStage): { answers: number; read: number; learnt: number } {
+    const number = (option: string, otherwise = 1) => numberOf(stage, option, otherwise);
+    const rowTokens = tokensOfRow(stage);
+    const rows = (this.rowsOf(stage) * textsPerRow(stage) * tokensPerText) / rowTokens;
+    const most = number('maxSteps', Number.POSITIVE_INFINITY) * number('batchSize');
+    const used = Math.min(rows * number('epochs') * number('rounds'), most);
+    if (!hasOption(stage.command, 'maxTokens')) {
+      return { answers: 0, read: rows * rowTokens, learnt: used * rowTokens };
+    }
+    // PPO answers a prompt anew in every epoch, and learns from all of its answers.
+    const isOnline = hasOption(stage.command, 'ppoEpochs');
+    const asked = isOnline ? used : rows * number('rounds');
+    const answers = asked * number('answers') * number('samples');
+    const learnt = isOnline ? answers * number('ppoEpochs') : used;
+    return { answers, read: answers * tokensPerText, learnt: learnt * tokensPerText };
   }
 
   /** Of the model that a stage reads or makes; undefined where it has none. */
@@ -123,11 +179,8 @@ class RoughModel {
     return { layers, hiddenSize, vocabularySize, parameters };
   }
 
-  /** Rows that a stage works on: of its data's files, or as many as their maker's options say. */
+  /** Rows of a stage's data: of its files, or as many as their maker's options say. */
   private rowsOf(stage: PlannedStage): number {
-    const { maxSteps, batchSize, steps } = stage.options;
-    const updates = maxSteps ?? steps;
-    if (typeof updates === 'number') return updates * (typeof batchSize === 'number' ? batchSize : 1);
     const paths = textsOf(stage.options.data);
     const counts = textsOf(stage.words.data).map((written, i) => this.rowsIn(written, paths[i]));
     return counts.reduce((sum, count) => sum + count, 0) || unknownRows;
@@ -138,9 +191,9 @@ class RoughModel {
     const maker = this.stageNamed(namesReferredTo(written)[0]);
     if (!maker) return unknownRows;
     const stem = basename(written).replace(/\.\w+$/, '');
-    const promised = maker.options[stem] ?? (stem === 'corpus' ? maker.options.documents : undefined);
+    const promised = maker.options[madeRows[stem]];
     if (typeof promised === 'number') return promised;
-    return stem.startsWith('held-out') ? numberOf(maker, 'problems', unknownRows) : this.rowsOf(maker);
+    return this.rowsOf(maker) * (stem === 'preferences' ? pairsOf(maker) : 1);
   }
 
   private stageNamed(name: string | undefined): PlannedStage | undefined {
@@ -148,12 +201,25 @@ class RoughModel {
   }
 }
 
-function isSampling({ command }: PlannedStage): boolean {
-  return ['answers', 'maxTokens', 'rollouts'].some((name) => hasOption(command, name));
+/** Decided pairs of a prompt's answers. */
+function pairsOf(stage: PlannedStage): number {
+  const answers = numberOf(stage, 'answers', 2);
+  return decidedShare * numberOf(stage, 'pairs', (answers * (answers - 1)) / 2);
 }
 
-function answersOf(stage: PlannedStage): number {
-  return numberOf(stage, 'answers', 1) * numberOf(stage, 'samples', 1);
+function makingSeconds(stage: PlannedStage): number {
+  const rows = Object.values(madeRows).map((option) => numberOf(stage, option, 0));
+  return startSeconds + rows.reduce((sum, count) => sum + count, 0) / madeRowsPerSecond;
+}
+
+/** A pair is two answers, each with the prompt. */
+function textsPerRow({ command }: PlannedStage): number {
+  return command.name === 'reward' || command.name === 'dpo' ? 2 : 1;
+}
+
+/** What stands in a batch as one row: a window of text, or the row's texts. */
+function tokensOfRow(stage: PlannedStage): number {
+  return numberOf(stage, 'windowLength', textsPerRow(stage) * tokensPerText);
 }
 
 function numberOf(stage: PlannedStage, option: string, otherwise: number): number {
@@ -163,7 +229,8 @@ function numberOf(stage: PlannedStage, option: string, otherwise: number): numbe
 
 /** About thirty values a position, layer and unit of width are kept for the reverse pass, and the logits twice. */
 function activationBytes(stage: PlannedStage, { layers, hiddenSize, vocabularySize }: Sizes): number {
-  const positions = numberOf(stage, 'microBatchTokens', 0);
+  const rowsAtOnce = numberOf(stage, 'miniBatchSize', numberOf(stage, 'batchSize', 1));
+  const positions = Math.min(numberOf(stage, 'microBatchTokens', 0), rowsAtOnce * tokensOfRow(stage));
   return 4 * positions * (30 * layers * hiddenSize + 2 * vocabularySize);
 }
 

@@ -1,0 +1,110 @@
+// Estimates, held against what the stages of the quickstart took on two cores, with no stage beside to be measured by.
+
+import { resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stageCommands } from '../cli/commands.ts';
+import { type Forecast, forecastRoad } from './forecast.ts';
+import { planRoad } from './plan-road.ts';
+import { readRecipe } from './read-recipe.ts';
+import { SmallRoad, stageCommand } from './testing/small-road.ts';
+
+let road: SmallRoad;
+beforeEach(() => {
+  road = new SmallRoad();
+  road.commands = stageCommands.map(stageCommand);
+});
+afterEach(() => road.remove());
+
+type Costs = Readonly<Record<string, readonly [seconds: number, megabytes: number]>>;
+
+/** Of a run of recipes/quickstart.yaml, from the costs in its report. */
+const quickstart: Costs = {
+  data: [3.5, 218],
+  sft: [197.6, 587],
+  preferences: [19.1, 497],
+  'held-out-preferences': [7.5, 470],
+  reward: [30.3, 884],
+  reject: [50.9, 1040],
+  dpo: [35.5, 929],
+  ppo: [105.1, 1388],
+  'ppo-no-kl': [54.9, 1367],
+  'ppo-frozen': [23.2, 1180],
+  'eval-base': [13.2, 576],
+  'eval-sft': [12.3, 598],
+  'eval-reject': [13.9, 563],
+  'eval-dpo': [14.6, 612],
+  'eval-ppo': [14.6, 573],
+  'eval-ppo-no-kl': [15.7, 581],
+  'eval-ppo-frozen': [12.8, 602],
+};
+/** Of recipes/pretrain-kata.yaml, as the first stages of a road from scratch. */
+const pretraining: Costs = { data: [11.4, 280], tokenizer: [2.2, 170], pretrain: [2354, 729] };
+
+const factor = (estimated: number, found: number): number => Math.max(estimated / found, found / estimated);
+
+it.each([
+  ['recipes/quickstart.yaml', quickstart],
+  ['recipes/pretrain-kata.yaml', pretraining],
+])('estimates every stage of %s to a factor of two in time and memory', async (path, costs) => {
+  const { commands, version } = road;
+  const plan = await planRoad(readRecipe(path), { out: road.path('out'), seed: 1, commands, version });
+  const forecasts = await forecastRoad(plan);
+  expect([...forecasts.keys()]).toEqual(Object.keys(costs));
+  expect([...forecasts.values()].filter(({ basis }) => basis === 'measured')).toEqual([]);
+  const factors = [...forecasts].map(([name, { seconds, memoryBytes }]) => {
+    const [foundSeconds, foundMegabytes] = costs[name];
+    return { name, time: factor(seconds, foundSeconds), memory: factor(memoryBytes / 1e6, foundMegabytes) };
+  });
+  expect(factors.filter(({ time, memory }) => time > 2 || memory > 2)).toEqual([]);
+});
+
+describe('an estimate', () => {
+  const start = 3;
+
+  async function forecasts(stages: string): Promise<Map<string, Forecast>> {
+    const base = resolve('models/kata-base');
+    return forecastRoad(await road.plan(`models:\n  base: { folder: ${base} }\nstages:\n${stages}`));
+  }
+
+  it('counts held-out coaching by the option that says how much of it is made', async () => {
+    const found = await forecasts(`
+  data: { command: kata, problems: 300, coaching: 100 }
+  programs: { command: eval, model: '\${base}', data: ['\${data}/held-out.jsonl'] }
+  coaching: { command: eval, model: '\${base}', data: ['\${data}/held-out-coaching.jsonl'] }`);
+    const [programs, coaching] = ['programs', 'coaching'].map((name) => found.get(name)!.seconds - start);
+    expect(programs / coaching).toBeCloseTo(3, 6);
+  });
+
+  it('counts the pairs that a labelling stage compares', async () => {
+    const found = await forecasts(`
+  data: { command: kata, prompts: 100 }
+  one: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], answers: 4, pairs: 1 }
+  all: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], answers: 4 }
+  of-one: { command: reward, model: '\${base}', data: ['\${one}/preferences.jsonl'] }
+  of-all: { command: reward, model: '\${base}', data: ['\${all}/preferences.jsonl'] }`);
+    const [one, all] = ['of-one', 'of-all'].map((name) => found.get(name)!.seconds - start);
+    expect(all / one).toBeCloseTo(6, 6);
+  });
+
+  const prompts = `
+  data: { command: kata, instructions: 1000, prompts: 1000 }
+  sft: { command: sft, model: '\${base}', data: ['\${data}/instructions.jsonl'], batch-size: 8, micro-batch-tokens: 512 }
+  reward: { command: reward, model: '\${sft}', data: ['\${data}/instructions.jsonl'] }`;
+  const ppo = (name: string, more: string) => `
+  ${name}: { command: ppo, model: '\${sft}', reward: ['\${reward}'], data: ['\${data}/prompts.jsonl'], ${more} }`;
+
+  it('has room for the critic with its optimiser, the reference and the reward model of PPO', async () => {
+    const found = await forecasts(`${prompts}${ppo('ppo', 'batch-size: 8, micro-batch-tokens: 512')}`);
+    const [sft, other] = [found.get('sft')!, found.get('ppo')!];
+    // Weights, gradient and two moments of the critic; weights of the other two; in float32.
+    const least = (4 + 2) * 4 * sft.parameters!;
+    expect(other.memoryBytes - sft.memoryBytes).toBeGreaterThanOrEqual(least);
+  });
+
+  it('counts no epoch that --max-steps cuts off', async () => {
+    const found = await forecasts(
+      `${prompts}${ppo('three', 'epochs: 3, max-steps: 5')}${ppo('thirty', 'epochs: 30, max-steps: 5')}`,
+    );
+    expect(found.get('three')).toEqual(found.get('thirty'));
+  });
+});
