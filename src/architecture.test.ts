@@ -123,6 +123,13 @@ describe('the sources', () => {
     expect(linesWith(/\bprocess\.(exit|exitCode|abort|reallyExit)\b/, others)).toEqual([]);
   });
 
+  it('tell a method in 300 lines a file at most', () => {
+    const methods = sources.filter(({ path }) => path.startsWith('src/align/methods/'));
+    const lengths = methods.map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }));
+    expect(lengths.length).toBeGreaterThan(10);
+    expect(lengths.filter(({ lines }) => lines > 300)).toEqual([]);
+  });
+
   it.skipIf(!existsSync('ARCHITECTURE.md'))(
     'are laid out as ARCHITECTURE.md says (once it is written)',
     () => {
