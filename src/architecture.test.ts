@@ -130,6 +130,13 @@ describe('the sources', () => {
     expect(lengths.filter(({ lines }) => lines > 300)).toEqual([]);
   });
 
+  it('cite no paper that docs/papers.md lacks', () => {
+    const papers = readFileSync('docs/papers.md', 'utf8');
+    const cited = new Set(sources.flatMap(({ text }) => text.match(/arXiv:\d{4}\.\d{5}/g) ?? []));
+    expect(cited.size).toBeGreaterThan(20);
+    expect([...cited].filter((paper) => !papers.includes(paper))).toEqual([]);
+  });
+
   it.skipIf(!existsSync('ARCHITECTURE.md'))(
     'are laid out as ARCHITECTURE.md says (once it is written)',
     () => {
