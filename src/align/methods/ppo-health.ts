@@ -20,7 +20,7 @@ import { collectRollouts, rolloutSeed } from '../run/rollouts.ts';
 import { byRow, type TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
 import { mean, sum } from './ppo-metrics.ts';
 import type { PpoOptions } from './ppo-options.ts';
-import { paidScores } from './ppo-scores.ts';
+import { ensembleSpreads, paidScores } from './ppo-scores.ts';
 import type { PpoParts } from './ppo-setup.ts';
 
 /** Answers of the reference that the monitor learns from, and the step whose seeds they are drawn by. */
@@ -72,6 +72,7 @@ export class Health {
     const rollouts = await collectRollouts(generator, chosen, seeds, { ...options, stopIds });
     await generator.close();
     const scores = await paidScores(parts.rewards, rollouts, options);
+    const spreads = await ensembleSpreads(parts.ensemble, rollouts);
     const entropies: Float64Array[] = [];
     const rows = rollouts.map(({ tokens }) => tokens);
     for (const batch of tokenBatches(rows, limitsFor(policy.config, options.microBatchTokens))) {
@@ -79,7 +80,8 @@ export class Health {
       entropies.push(...byRow(batch, entropy));
     }
     const answers = rollouts.map(({ actions: ids, hasEos }, i): ReferenceAnswer => {
-      return { ids, hasEos, entropy: mean(entropies[i]), score: scores[i] };
+      const ensembleSpread = spreads?.[i];
+      return { ids, hasEos, entropy: mean(entropies[i]), score: scores[i], ensembleSpread };
     });
     return new Health(options, policy, answers);
   }

@@ -17,6 +17,7 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   /** As they were asked for, for the recipe; `RewardSpecs` say what they mean. */
   reward: string[];
   watch: string[];
+  ensemble: string[];
   data: string[];
   template: PromptTemplate;
   strict: boolean;
@@ -65,6 +66,8 @@ export interface RewardSpecs {
   reward: readonly RewardSpec[];
   /** Told in the metrics, never learnt from. */
   watch: readonly RewardSpec[];
+  /** Reward models whose disagreement is told; none, or two or more. */
+  ensemble: readonly RewardSpec[];
 }
 
 export interface PpoResult extends RunResult {

@@ -18,6 +18,7 @@ export interface PpoParts extends PromptedPolicy {
   critic: Model;
   rewards: Rewards;
   watched: Rewards;
+  ensemble: Rewards;
 }
 
 export async function assemble(
@@ -38,6 +39,7 @@ export async function assemble(
     critic: await startingCritic(options, specs, policy),
     rewards: await loadRewards(specs.reward, backend, policy),
     watched: await loadRewards(specs.watch, backend, policy),
+    ensemble: await loadRewards(specs.ensemble, backend, policy),
   };
 }
 

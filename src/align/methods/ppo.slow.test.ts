@@ -27,7 +27,8 @@ beforeAll(async () => {
   writeFileSync(
     join(root, 'rewards.js'),
     `export const vowels = (answers) => answers.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);
-     export const words = (answers) => answers.map(({ row }) => row.word.length);`,
+     export const words = (answers) => answers.map(({ row }) => row.word.length);
+     export const nothing = (answers) => answers.map(() => 0);`,
   );
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -55,6 +56,7 @@ async function train(
       template: 'none',
       reward: ['…'],
       watch: [],
+      ensemble: [],
       batchSize: 4,
       samples: 2,
       maxTokens: 10,
@@ -66,7 +68,7 @@ async function train(
     ...{ whitenAdvantages: true, whitenRewards: false, onAlarm: 'warn' },
   };
   return ppo(
-    { ...defaults, ...options, specs: { reward: [reward('vowels')], watch: [], ...specs } },
+    { ...defaults, ...options, specs: { reward: [reward('vowels')], watch: [], ensemble: [], ...specs } },
     { emit, signal: controller.signal },
   );
 }
@@ -178,6 +180,12 @@ describe('the reward', () => {
     ];
     await train(newRun(), { specs: { reward: sum, watch: [reward('words')] }, maxSteps: 1 });
     expect(metric('objective/scores')).toEqual(metric('watch/words'));
+    expect(metric('ensemble/spread')).toEqual([undefined]);
+  });
+
+  it('is watched by an ensemble, which tells how far its members disagree', async () => {
+    await train(newRun(), { specs: { ensemble: [reward('vowels'), reward('nothing')] }, maxSteps: 1 });
+    expect(metric('ensemble/spread')[0]).toBeCloseTo(metric('objective/scores')[0] / 2, 12);
   });
 
   it('of an answer without an end is what the rule says', async () => {

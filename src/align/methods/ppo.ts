@@ -34,10 +34,9 @@ import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
 import { Health } from './ppo-health.ts';
 import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
 import type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
-import { paidScores } from './ppo-scores.ts';
+import { paidScores, unpaidMeasures } from './ppo-scores.ts';
 import { assemble, type PpoParts } from './ppo-setup.ts';
 import { PpoState, type Totals } from './ppo-state.ts';
-import { toRewarded } from './prompted-policy.ts';
 
 export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 
@@ -54,6 +53,7 @@ export async function ppo(
     const result = await runTraining(learner, options, run.folder, context, 'ppo');
     await parts.rewards.close();
     await parts.watched.close();
+    await parts.ensemble.close();
     return { ...result, ...learner.totals };
   } finally {
     run.close();
@@ -228,19 +228,10 @@ class PpoLearner implements Learner {
     return {
       metrics: {
         ...rolloutMetrics(rollouts, numbers, this.health.ngrams),
-        ...(await this.watch(rollouts)),
+        ...(await unpaidMeasures(this.parts, rollouts)),
       },
       warnings: warnings.filter((warning) => warning !== undefined),
     };
-  }
-
-  /** What is measured and not learnt from. */
-  private async watch(rollouts: readonly Rollout[]): Promise<Record<string, number>> {
-    const watched: Record<string, number> = {};
-    for (const { name, score } of this.parts.watched.members) {
-      watched[`watch/${name}`] = mean(await score(rollouts.map(toRewarded)));
-    }
-    return watched;
   }
 
   private tell(

@@ -22,7 +22,7 @@ export type MeasureName =
   | 'objective/kl'
   /** Mean score of the reward model: the proxy that is optimised. */
   | 'objective/scores'
-  /** Mean over answers of how far an ensemble's heads disagree: score − lowest head, or their deviation. */
+  /** Mean over answers of the deviation of an ensemble's scores. */
   | 'ensemble/spread';
 export type SignalName = MeasureName | 'objective/kl_acceleration';
 

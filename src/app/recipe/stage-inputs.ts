@@ -17,6 +17,7 @@ export const textKinds: Readonly<Record<string, TextKind>> = {
   evals: 'path',
   reward: 'reward',
   watch: 'reward',
+  ensemble: 'path',
   // Not read: the runner sets it.
   out: 'words',
   prompt: 'words',

@@ -89,7 +89,15 @@ async function methodReports(
     else if (name === 'base') report.budget = { tokens_generated: 0, tokens_trained: 0 };
     reports[name] = report;
   }
+  const continues = await baseContinues(road);
+  if (reports.base && continues) reports.base.continues = continues;
   return reports;
+}
+
+/** The base is measured twice: asked as the others are, and with the questions as plain texts that it goes on from. */
+async function baseContinues(road: Road): Promise<Interval | undefined> {
+  const summary = await readJsonIfThere(stageNamed(road, 'continuation'), 'summary.json');
+  return (summary as unknown as Summary | undefined)?.metrics.continues;
 }
 
 /** A supervised run counts what it trained in its events; the others say it in their result. */

@@ -55,6 +55,10 @@ export const words = {
     en: 'A model that only continued text was taught to answer, then to answer the way people prefer. Each method below was measured on {n} problems that no stage had seen.',
     ko: '글을 이어 쓰기만 하던 모델에게 먼저 답하는 법을, 다음으로 사람이 좋아하는 방식으로 답하는 법을 가르쳤습니다. 아래 방법은 모두 어떤 단계에서도 본 적 없는 문제 {n}개로 쟀습니다.',
   },
+  'headline.continues': {
+    en: 'The base model continues: {share} of its texts that go on from a question hold no answer.',
+    ko: '기본 모델은 이어 쓸 뿐입니다: 질문 뒤에 이어 쓴 글의 {share}에 답이 없습니다.',
+  },
   'headline.sft': {
     en: 'Supervised fine-tuning: held-out pass rate {before} → {after}.',
     ko: '지도 미세 조정: 처음 보는 문제 통과율 {before} → {after}.',
@@ -311,7 +315,7 @@ export const words = {
   'signal.objective/scores': { en: 'proxy reward', ko: '대리 보상' },
   'signal.objective/kl': { en: 'KL from SFT', ko: 'SFT와의 KL' },
   'signal.objective/kl_acceleration': { en: 'acceleration of KL', ko: 'KL의 가속' },
-  'signal.ensemble/spread': { en: 'disagreement of the reward heads', ko: '보상 헤드의 불일치' },
+  'signal.ensemble/spread': { en: 'disagreement of the reward models', ko: '보상 모델들의 불일치' },
   'hacking.falling': { en: 'Proxy and pass rate along training', ko: '학습 중의 대리 보상과 통과율' },
   'hacking.samples': {
     en: 'Answers that please the reward model and fail the tests',
@@ -405,13 +409,13 @@ export const words = {
   'costs.title': { en: 'What it cost', ko: '비용' },
   'costs.short': { en: 'Costs', ko: '비용' },
   'costs.lead': {
-    en: 'In all {time} of stages, at most {memory} of memory. Only this section may differ between two runs of one seed.',
-    ko: '모든 단계를 합쳐 {time}, 메모리는 최대 {memory}. 시드가 같은 두 실행 사이에서는 이 항목만 달라질 수 있습니다.',
+    en: 'In all {time} of stages, at most {memory} of memory. Times, rates and memory, here and in the picture of the road, are all that may differ between two runs of one seed.',
+    ko: '모든 단계를 합쳐 {time}, 메모리는 최대 {memory}. 시드가 같은 두 실행 사이에서 달라질 수 있는 것은 이곳과 길 그림의 시간, 속도, 메모리뿐입니다.',
   },
   'costs.budgets': { en: 'Did the methods have the same budget?', ko: '방법마다 예산이 같았나?' },
   'costs.budgets.lead': {
-    en: 'Each method’s own stage against the mean of these methods; tokens are those generated and those trained.',
-    ko: '방법마다 자기 단계에 쓴 양을 이 방법들의 평균과 견준 것입니다. 토큰은 생성한 것과 학습한 것을 더했습니다.',
+    en: 'Each method’s own stage against the mean of these methods; tokens are those generated and those that the policy was trained on. PPO’s critic learns from the same ones again, which are not counted.',
+    ko: '방법마다 자기 단계에 쓴 양을 이 방법들의 평균과 견준 것입니다. 토큰은 생성한 것과 정책이 학습한 것을 더했습니다. PPO의 크리틱도 같은 토큰을 다시 학습하지만 세지 않았습니다.',
   },
   'costs.within': {
     en: 'All are within 20% of the mean in tokens.',

@@ -25,6 +25,11 @@ export const ppo = defineCommand({
     reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
     ...rewardOptions,
     watch: z.array(z.string()).default([]).describe('rewards that are told and never learnt from'),
+    ensemble: z
+      .array(z.string())
+      .refine(({ length }) => length !== 1, 'expected two reward models or more, or none')
+      .default([])
+      .describe('reward models trained on the same labels, whose disagreement the monitor sees'),
     valueModel: z
       .string()
       .optional()
@@ -70,7 +75,11 @@ export const ppo = defineCommand({
     const module = new URL('../../../align/methods/ppo.js', import.meta.url).href;
     const payload = {
       ...resolveComputing(options),
-      specs: { reward: parseRewards(options.reward), watch: parseRewards(options.watch) },
+      specs: {
+        reward: parseRewards(options.reward),
+        watch: parseRewards(options.watch),
+        ensemble: options.ensemble.map((model) => ({ model })),
+      },
     };
     const job = { module, name: 'ppo', payload };
     const result = await runJob<RunEvent, PpoResult>(job, { onEvent: showRun(terminal), signal });

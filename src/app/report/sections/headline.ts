@@ -27,6 +27,7 @@ export function headline(report: Report): Section {
   if (tiles.length > 0) blocks.push({ kind: 'tiles', tiles });
   const verdicts = [
     ...incidentSentences(report.incidents),
+    ...continuesVerdict(report),
     ...sftVerdict(report),
     ...adviceVerdict(report),
     ...goldVerdicts(report),
@@ -94,6 +95,11 @@ function goldChanges(report: Report): { name: MethodName; change: Interval }[] {
     const change = report.methods[name]?.change?.gold;
     return change ? [{ name, change }] : [];
   });
+}
+
+function continuesVerdict({ methods: { base } }: Report): Bilingual[] {
+  if (!base?.continues) return [];
+  return [say('headline.continues', { share: withBounds(base.continues, percent) })];
 }
 
 function sftVerdict({ methods: { base, sft } }: Report): Bilingual[] {

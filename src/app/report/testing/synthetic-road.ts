@@ -115,6 +115,9 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
   road.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
   road.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
   for (const name of Object.keys(habits)) writeEvaluation(road, name, requests, options);
+  road.stage('continuation', 'eval', {}, (write) =>
+    write.json('summary.json', { metrics: { continues: { value: 0.87, low: 0.82, high: 0.9, n: 300 } } }),
+  );
   road.finish();
 }
 
