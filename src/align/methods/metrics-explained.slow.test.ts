@@ -80,11 +80,13 @@ const runs: Readonly<Record<string, (out: string, context: Context) => Promise<u
   ppo(out, context) {
     const options: PpoOptions = {
       ...{ ...common(out), ...sampling, data: [demonstrations], reward: ['vowels'], watch: ['vowels'] },
+      ensemble: ['vowels', 'vowels'],
       ...{ ppoEpochs: 1, miniBatchSize: 12, valueLearningRate: 3e-3, beta: 0.05, klEstimator: 'k1' },
       ...{ klHorizon: 100, gamma: 1, lambda: 0.95, clipRange: 0.2, valueClipRange: 0.2 },
       ...{ missingEos: 'replace', whitenAdvantages: true, whitenRewards: false, onAlarm: 'warn' },
     };
-    return ppo({ ...options, specs: { reward: [vowels()], watch: [vowels()] } }, context);
+    const specs = { reward: [vowels()], watch: [vowels()], ensemble: [vowels(), vowels()] };
+    return ppo({ ...options, specs }, context);
   },
 };
 
