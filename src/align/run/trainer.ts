@@ -9,6 +9,7 @@ import { AdamW, type AdamWOptions, type AdamWSlot } from '../../engine/optimizer
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
 import { PairwiseSum } from '../../engine/optimizer/pairwise-sum.ts';
 import type { Backend, Feeds, TensorData } from '../../engine/runtime/backend.ts';
+import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Parameters } from '../../language/model/forward.ts';
@@ -156,8 +157,14 @@ export class Trainer {
   ): Promise<void> {
     this.skippedInARow = 0;
     this.updates += 1;
-    this.optimizer ??= await AdamW.compile(this.backend, this.slots, this.options.adamw);
+    this.optimizer ??= await AdamW.compile(await this.hostBackend(), this.slots, this.options.adamw);
     await this.optimizer.update(summed, { learningRate, gradientScale, step: this.updates });
+  }
+
+  /** Weights and moments lie in this process: a device would be sent four arrays of each and send three back. */
+  private async hostBackend(): Promise<Backend> {
+    const { device, threads } = this.backend;
+    return device === 'cpu' ? this.backend : await openBackend({ threads });
   }
 
   private countSkipped(microBatches: readonly MicroBatch[], loss: number, gradientNorm: number): void {
