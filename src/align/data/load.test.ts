@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainTokenizer } from '../../language/text/train.ts';
 import { fingerprintFile, requireSameData } from './fingerprint.ts';
-import { loadInstructionRows, loadPreferenceRows, loadRankingRows } from './load.ts';
+import { loadInstructionRows, loadMarkedRows, loadPreferenceRows, loadRankingRows } from './load.ts';
 import { packRows } from './packing.ts';
 import type { RowFault } from './read.ts';
 
@@ -151,6 +151,57 @@ describe('loadPreferenceRows', () => {
     const { rows } = await loadPreferenceRows([path], tokenizer, { ...options, onFault });
     expect(rows.map(({ strength }) => strength)).toEqual([3, undefined]);
     expect(faults).toEqual(['expected a preference (prompt, chosen, rejected), got a ranking row']);
+  });
+});
+
+describe('loadMarkedRows', () => {
+  it('reads answers with their marks, and preferences, as they come', async () => {
+    const path = file(
+      'marked.jsonl',
+      { prompt: 'p', completion: 'aa', label: true },
+      { prompt: 'p', chosen: 'b', rejected: 'c' },
+      { prompt_ids: [1, 2], completion_ids: [3], label: false },
+      { prompt: 'p', completion: 'aa', label: false },
+      { prompt: 'p', completion: 'aa', label: true },
+      { prompt: 'p', completion: ' ', label: true },
+      { prompt: 'p', completion: 'dd' },
+      { prompt: 'p', completion: 'dd', label: 1 },
+    );
+    const faults: string[] = [];
+    const onFault = ({ reason }: RowFault) => faults.push(reason);
+    const { rows, report } = await loadMarkedRows([path], tokenizer, { ...options, onFault });
+    // Prompt, letters, EOS; ids as they were sampled, without.
+    expect(
+      rows.map((row) =>
+        'answer' in row
+          ? [row.answer.ids.length, row.isDesirable]
+          : [row.chosen.ids.length, row.rejected.ids.length],
+      ),
+    ).toEqual([
+      [4, true],
+      [3, 3],
+      [3, false],
+      [4, false],
+      [4, true],
+    ]);
+    expect(report).toMatchObject({ rows: 8, kept: 5, faults: 2, dropped: { 'empty-completion': 1 } });
+    expect(report.notices).toEqual({ contradiction: 2, duplicate: 1 });
+    expect(faults).toEqual(
+      Array(2).fill(
+        'expected an answer with a label of true or false (prompt, completion, label) or a preference (prompt, chosen, rejected), got a completion row',
+      ),
+    );
+  });
+
+  it('are what other readers point to when they meet a mark', async () => {
+    const path = file('only-marked.jsonl', { prompt: 'p', completion: 'a', label: true });
+    for (const load of [loadPreferenceRows, loadRankingRows]) {
+      await expect(load([path], tokenizer, options)).rejects.toThrow(
+        /got none of 1 \(1 unreadable, .*got a completion row with a label, which heed dpo --loss kto reads\)/,
+      );
+    }
+    // To fine-tuning a mark is one more key that it leaves alone.
+    expect((await loadInstructionRows([path], tokenizer, options)).rows).toHaveLength(1);
   });
 });
 

@@ -9,6 +9,7 @@ import { excerpt, type JsonRow, type ReadOptions, type RowFault, readJsonLines, 
 import {
   type DataRecord,
   type InstructionRecord,
+  type MarkedRecord,
   type PreferenceRecord,
   type RankingRecord,
   recognise,
@@ -18,6 +19,7 @@ import { type Dropped, isDropped, type RowSource, type TokenRow } from './token-
 import {
   type TokenizeOptions,
   tokenizeInstruction,
+  tokenizeMarked,
   tokenizePreference,
   tokenizeRanking,
 } from './tokenize.ts';
@@ -37,6 +39,12 @@ export interface PreferenceRow {
   rejected: TokenRow;
   /** By how much it was preferred, where the row says so. */
   strength?: number;
+}
+
+/** A single answer, and whether people called it good. */
+export interface MarkedRow {
+  answer: TokenRow;
+  isDesirable: boolean;
 }
 
 /** Answers to one prompt, the best first. */
@@ -86,11 +94,30 @@ export async function loadPreferenceRows(
     expected: 'a preference (prompt, chosen, rejected)',
     take: (record, source) => takePreference(record, tokenizer, settings, source),
     sequences: ({ chosen, rejected }) => [chosen, rejected],
-    onKept({ chosen, rejected }) {
-      const [better, worse] = [digest(chosen), digest(rejected)];
-      if (seen.has(`${worse} ${better}`)) tally.addNotice('contradiction');
-      if (isRepeated(`${better} ${worse}`, seen)) tally.addNotice('duplicate');
-    },
+    onKept: (row) => noticeRepeats(row, seen, tally),
+  });
+}
+
+/** Marked answers and preferences of all files, in order; errors and contradictions as loadPreferenceRows. */
+export async function loadMarkedRows(
+  files: readonly string[],
+  tokenizer: PromptTokenizer,
+  options: LoadOptions,
+): Promise<{ rows: (MarkedRow | PreferenceRow)[]; report: DataReport }> {
+  requireEndToken(tokenizer);
+  const tally = new DataTally();
+  const seen = new Set<string>();
+  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
+  return loadRows(files, options, tally, {
+    accepts: isMarkedOrPreference,
+    expected:
+      'an answer with a label of true or false (prompt, completion, label) or a preference (prompt, chosen, rejected)',
+    take: (record, source) =>
+      isMarked(record)
+        ? takeMarked(record, tokenizer, settings, source)
+        : takePreference(record, tokenizer, settings, source),
+    sequences: (row) => ('answer' in row ? [row.answer] : [row.chosen, row.rejected]),
+    onKept: (row) => noticeRepeats(row, seen, tally),
   });
 }
 
@@ -123,6 +150,16 @@ function takePreference(
 ): PreferenceRow | Dropped {
   const pair = tokenizePreference(record, tokenizer, settings, source);
   return isDropped(pair) || record.strength === undefined ? pair : { ...pair, strength: record.strength };
+}
+
+function takeMarked(
+  record: MarkedRecord,
+  tokenizer: PromptTokenizer,
+  settings: TokenizeOptions,
+  source: RowSource,
+): MarkedRow | Dropped {
+  const answer = tokenizeMarked(record, tokenizer, settings, source);
+  return isDropped(answer) ? answer : { answer, isDesirable: record.label };
 }
 
 function takeRanking(
@@ -212,7 +249,9 @@ function takeRow<Accepted extends DataRecord, Row extends object>(
   const record = recognise(value);
   if (record.kind === 'unrecognised' || !kind.accepts(record)) {
     const reason =
-      record.kind === 'unrecognised' ? record.reason : `expected ${kind.expected}, got a ${record.kind} row`;
+      record.kind === 'unrecognised'
+        ? record.reason
+        : `expected ${kind.expected}, got ${describeRecord(record)}`;
     setAside({ file, line, offset, reason, raw: excerpt(JSON.stringify(value)) }, reading);
     return undefined;
   }
@@ -230,12 +269,37 @@ function isPreference(record: DataRecord): record is PreferenceRecord {
   return record.kind === 'preference' || record.kind === 'preference-tokens';
 }
 
+/** Labels belong to one loss: who has them may have asked for another. */
+function describeRecord(record: DataRecord): string {
+  const hint = isMarked(record) ? ' with a label, which heed dpo --loss kto reads' : '';
+  return `a ${record.kind} row${hint}`;
+}
+
+function isMarked(record: DataRecord): record is MarkedRecord {
+  return 'label' in record;
+}
+
+function isMarkedOrPreference(record: DataRecord): record is MarkedRecord | PreferenceRecord {
+  return isMarked(record) || isPreference(record);
+}
+
 function isComparison(record: DataRecord): record is PreferenceRecord | RankingRecord {
   return isPreference(record) || record.kind === 'ranking' || record.kind === 'ranking-tokens';
 }
 
 function digest(row: TokenRow): string {
   return createHash('sha1').update(row.ids).update(row.isTrained).digest('base64').slice(0, 16);
+}
+
+/** A row says the opposite of another when chosen and rejected, or good and bad, change places. */
+function noticeRepeats(row: MarkedRow | PreferenceRow, seen: Set<string>, tally: DataTally): void {
+  const opinion = (isTurned: boolean): string => {
+    if ('answer' in row) return `${digest(row.answer)} ${row.isDesirable !== isTurned}`;
+    const [better, worse] = isTurned ? [row.rejected, row.chosen] : [row.chosen, row.rejected];
+    return `${digest(better)} ${digest(worse)}`;
+  };
+  if (seen.has(opinion(true))) tally.addNotice('contradiction');
+  if (isRepeated(opinion(false), seen)) tally.addNotice('duplicate');
 }
 
 function isRepeated(key: string, seen: Set<string>): boolean {

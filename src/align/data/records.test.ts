@@ -20,6 +20,18 @@ describe('recognise', () => {
       { kind: 'tokens', promptIds: [1, 2], completionIds: [3] },
     ],
     [
+      { prompt: 'p', completion: 'c', label: false },
+      { kind: 'completion', prompt: 'p', completion: 'c', label: false },
+    ],
+    [
+      { prompt_ids: [1], completion_ids: [2], label: true },
+      { kind: 'tokens', promptIds: [1], completionIds: [2], label: true },
+    ],
+    [
+      { prompt: 'p', completion: 'c', label: 'class 3' },
+      { kind: 'completion', prompt: 'p', completion: 'c' },
+    ],
+    [
       {
         prompt: 'ignored',
         messages: [

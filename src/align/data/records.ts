@@ -10,9 +10,17 @@ export interface Message {
 
 export type InstructionRecord =
   | { kind: 'alpaca'; instruction: string; input?: string; output: string; text?: string }
-  | { kind: 'completion'; prompt: string; completion: string }
+  | ({ kind: 'completion'; prompt: string; completion: string } & Label)
   | { kind: 'messages'; messages: Message[] }
-  | { kind: 'tokens'; promptIds: number[]; completionIds: number[] };
+  | ({ kind: 'tokens'; promptIds: number[]; completionIds: number[] } & Label);
+
+/** Whether people called the answer good, where the row says so: TRL's unpaired preferences. */
+interface Label {
+  label?: boolean;
+}
+
+/** An answer that is marked good or bad. */
+export type MarkedRecord = Extract<InstructionRecord, { kind: 'completion' | 'tokens' }> & Required<Label>;
 
 /** `strength`: by how much the chosen answer was preferred, on whatever scale the labels have. */
 export type PreferenceRecord = { strength?: number } & (
@@ -67,6 +75,7 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
       kind: 'tokens',
       promptIds: row.ids('prompt_ids'),
       completionIds: row.ids('completion_ids'),
+      ...row.label(),
     }),
   },
   {
@@ -99,6 +108,7 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
       kind: 'completion',
       prompt: row.string('prompt'),
       completion: row.string('completion'),
+      ...row.label(),
     }),
   },
   { keys: ['text'], read: (row) => ({ kind: 'text', text: row.string('text') }) },
@@ -107,8 +117,8 @@ const formats: readonly { keys: readonly string[]; read: (row: Row) => DataRecor
 /**
  * Recognises a row: Alpaca (`instruction`, `input`, `output`), `prompt`/`completion`, `messages`, ShareGPT
  * (`conversations`), token ids (`prompt_ids`/`completion_ids`), preferences (`prompt`, `chosen`, `rejected`, or
- * their `_ids`, and maybe `strength`), rankings (`prompt`, `ranked`, or their `_ids`), `text`. Further keys are left
- * alone.
+ * their `_ids`, and maybe `strength`), rankings (`prompt`, `ranked`, or their `_ids`), `text`. A `label` of true or
+ * false marks a completion. Further keys are left alone, and so are labels of any other kind.
  */
 export function recognise(value: unknown): DataRecord | Unrecognised {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -177,6 +187,12 @@ class Row {
     if (value === undefined || value === null) return {};
     if (typeof value === 'number') return { strength: value };
     throw new FieldFault(`strength: expected a number, got ${describe(value)}`);
+  }
+
+  /** Many data sets call something else a label, which says nothing here. */
+  label(): { label?: boolean } {
+    const value = Object.hasOwn(this.fields, 'label') ? this.fields.label : undefined;
+    return typeof value === 'boolean' ? { label: value } : {};
   }
 
   messages(key: string): Message[] {

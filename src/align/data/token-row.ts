@@ -36,7 +36,7 @@ export const notices = {
   'text-differs': "the record's own text is not what Alpaca's template gives",
   'split-border': 'the tokenizer would have joined the end of the prompt and the beginning of the completion',
   duplicate: 'the same tokens as an earlier row',
-  contradiction: 'an earlier row prefers the other answer',
+  contradiction: 'an earlier row says the opposite',
 } as const;
 export type Notice = keyof typeof notices;
 

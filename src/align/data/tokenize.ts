@@ -12,7 +12,7 @@ import {
   tokenizePrompt,
   tokenName,
 } from './prompt-tokenizer.ts';
-import type { InstructionRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
+import type { InstructionRecord, MarkedRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
 import { type ChatTemplate, chatTemplateOf, renderAlpacaPrompt } from './template.ts';
 import {
   type Dropped,
@@ -68,6 +68,17 @@ export function tokenizePreference(
   if (isDropped(answers)) return answers;
   const [chosen, rejected] = answers;
   return haveSameIds(chosen, rejected) ? { dropped: 'chosen-equals-rejected' } : { chosen, rejected };
+}
+
+/** A marked answer, as one of a preference. */
+export function tokenizeMarked(
+  record: MarkedRecord,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+  source: RowSource = { file: '', line: 0 },
+): TokenRow | Dropped {
+  const answers = tokenizeAnswers([record], tokenizer, options, source);
+  return isDropped(answers) ? answers : answers[0];
 }
 
 /** The answers of a ranking, best first, as those of a preference; dropped when two of them are the same. */
