@@ -1,22 +1,13 @@
-// What a micro-batch of pairs computes for DPO, its relatives and KTO: summed log-probabilities of the answers, the
-// loss of each pair by its equation, and the measures that people watch. Everything is a part of the step's mean.
+// What a micro-batch of pairs computes for DPO, its relatives and KTO, which reads single answers too: summed
+// log-probabilities of the answers, the loss by its equation, and the measures that people watch. Everything is a part
+// of the step's mean.
 
-import {
-  add,
-  cast,
-  concat,
-  constant,
-  input,
-  less,
-  multiply,
-  slice,
-  subtract,
-  total,
-} from '../../engine/graph/build.ts';
+import { cast, constant, input, less, multiply, slice, subtract, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { Feeds } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { ktoLoss } from '../objectives/kto.ts';
+import { type KtoOptions, ktoLoss } from '../objectives/kto.ts';
 import {
   type ChosenAndRejected,
   type PreferenceLossKind,
@@ -28,18 +19,27 @@ import {
 import { type AnswerBatch, type AnswerRow, answerFeed, askLogProbs, rowFeed } from '../run/answer-batches.ts';
 import type { MicroBatch, Objective } from '../run/trainer.ts';
 
+export type KtoWeights = Pick<KtoOptions, 'desirableWeight' | 'undesirableWeight'>;
 export type DpoLossKind = PreferenceLossKind | 'kto';
 export const dpoLossKinds: readonly DpoLossKind[] = [...preferenceLossKinds, 'kto'];
 
-/** A pair of the data: answers[0] is chosen, answers[1] rejected. */
-export interface PairRow extends AnswerRow {
+/** A row of the data: a pair, of which answers[0] is chosen and answers[1] rejected, or for KTO a single answer. */
+export interface JudgedRow extends AnswerRow {
   /** Place in the data. */
   index: number;
-  /** Σ log π_ref of the two, nats; absent where the loss uses no reference. */
-  reference?: readonly [number, number];
+  /** The mark of a single answer. */
+  isDesirable?: boolean;
+  /** Σ log π_ref of each answer, nats; absent where the loss uses no reference. */
+  reference?: readonly number[];
 }
 
-export interface DpoObjective extends Required<PreferenceLossOptions> {
+const isPair = ({ isDesirable }: JudgedRow): boolean => isDesirable === undefined;
+/** KTO reads a pair as a good and a bad answer. */
+const isGood = ({ isDesirable }: JudgedRow, k: number): boolean => isDesirable ?? k === 0;
+const marksOf = (rows: readonly JudgedRow[]): boolean[] =>
+  rows.flatMap((row) => row.answers.map((_, k) => isGood(row, k)));
+
+export interface DpoObjective extends Required<PreferenceLossOptions>, KtoWeights {
   loss: DpoLossKind;
 }
 
@@ -49,44 +49,67 @@ export const usesReference = (loss: DpoLossKind): boolean =>
 export const defaultBeta = (loss: DpoLossKind): number =>
   loss === 'kto' ? 0.1 : preferenceLosses[loss].defaultBeta;
 
-/** The loss where policy and reference are the same model; absent for losses without a reference. */
-export function lossAtReference({ loss, beta, likelihoodWeight }: DpoObjective): number | undefined {
+/**
+ * The loss where policy and reference are the same model; absent for losses without a reference, and where it depends on
+ * which answers a step has.
+ */
+export function lossAtReference(objective: DpoObjective): number | undefined {
+  const { loss, beta, likelihoodWeight, desirableWeight = 1, undesirableWeight = 1 } = objective;
   if (likelihoodWeight !== 0) return undefined;
   const losses: Partial<Record<DpoLossKind, number>> = {
-    ...{ dpo: Math.LN2, cdpo: Math.LN2, robust: Math.LN2, hinge: 1, kto: 0.5 },
+    ...{ dpo: Math.LN2, cdpo: Math.LN2, robust: Math.LN2, hinge: 1 },
+    kto: desirableWeight === undesirableWeight ? desirableWeight / 2 : undefined,
     ...{ ipo_sum: (1 / (2 * beta)) ** 2, ipo_mean: (1 / (2 * beta)) ** 2 },
   };
   return losses[loss];
 }
 
-/**
- * @param pairs of the whole step
- * @param referencePoint KTO's z of the step, nats
- */
-export function pairMicroBatch(
+/** What a micro-batch is a part of. */
+export interface WholeStep {
+  rows: readonly JudgedRow[];
+  /** KTO's z of the step, nats. */
+  referencePoint: number;
+  /** Names the rows, for messages. */
+  describe: () => string;
+}
+
+export function judgedMicroBatch(
   config: ModelConfig,
-  batch: AnswerBatch<PairRow>,
+  batch: AnswerBatch<JudgedRow>,
   objective: DpoObjective,
-  { pairs, referencePoint, describe }: { pairs: number; referencePoint: number; describe: () => string },
+  whole: WholeStep,
 ): MicroBatch {
   const question = askLogProbs(batch);
-  const { B } = batch.shape;
+  const { B, K } = batch.shape;
   return {
     key: question.key,
     graph(parameters) {
-      const logProbs = split(question.answer(config, parameters), B);
+      const logProbs = question.answer(config, parameters);
       return objective.loss === 'kto'
-        ? ktoObjective(logProbs, objective)
-        : preferenceObjective(objective.loss, logProbs, objective);
+        ? ktoObjective(logProbs, K, objective)
+        : preferenceObjective(objective.loss, split(logProbs, B), objective);
     },
     feeds: {
       ...question.feeds,
       reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
       tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
-      weights: rowFeed(batch, () => 1 / pairs),
-      referencePoint: Float32Array.of(referencePoint),
+      weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
+      ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
     },
-    describe,
+    describe: whole.describe,
+  };
+}
+
+/** Every answer counts the same; measures are means over the good and over the bad ones. */
+function ktoFeeds(batch: AnswerBatch<JudgedRow>, { rows, referencePoint }: WholeStep): Feeds {
+  const marks = marksOf(rows);
+  const good = marks.filter(Boolean).length;
+  const bad = marks.length - good;
+  return {
+    answerWeights: answerFeed(batch, () => 1 / marks.length),
+    goodWeights: answerFeed(batch, (row, k) => (isGood(row, k) ? 1 / good : 0)),
+    badWeights: answerFeed(batch, (row, k) => (isGood(row, k) ? 0 : 1 / bad)),
+    referencePoint: Float32Array.of(referencePoint),
   };
 }
 
@@ -112,24 +135,49 @@ function preferenceObjective(
   return { loss: weighed(loss), measures: measuresOf(policy, rewards, margin) };
 }
 
-/** Each pair is read as a good and a bad answer, each of half a pair's weight. */
-function ktoObjective(policy: ChosenAndRejected, { beta }: PreferenceLossOptions): Objective {
-  const [B] = policy.chosen.shape;
-  const answers = {
-    policy: concat([policy.chosen, policy.rejected], 0),
-    reference: input('reference', [2 * B]),
-    isDesirable: constant([...new Array(B).fill(1), ...new Array(B).fill(0)], [2 * B], 'bool'),
-  };
+/** @param K answers of a row: two of a pair, which has a margin, or one */
+function ktoObjective(policy: Tensor, K: number, options: DpoObjective): Objective {
+  const [S] = policy.shape;
+  const mean = (of: 'answer' | 'good' | 'bad', values: Tensor) =>
+    total(multiply(values, input(`${of}Weights`, [S])));
   const z = input('referencePoint', []);
-  const marked = ktoLoss(answers, z, { beta });
-  const loss = split(marked.loss, B);
-  const rewards = split(marked.rewards, B);
-  const margin = subtract(rewards.chosen, rewards.rejected);
-  const one = constant(1, [B]);
-  return {
-    loss: weighed(multiply(add(loss.chosen, loss.rejected), 0.5)),
-    measures: { ...measuresOf(policy, rewards, margin), kl: weighed(multiply(one, z)) },
+  const answers = {
+    policy,
+    reference: input('reference', [S]),
+    isDesirable: less(0, input('goodWeights', [S])),
   };
+  const { loss, rewards } = ktoLoss(answers, z, options);
+  const [chosen, rejected] = [mean('good', rewards), mean('bad', rewards)];
+  return {
+    loss: mean('answer', loss),
+    measures: {
+      'rewards/chosen': chosen,
+      'rewards/rejected': rejected,
+      'rewards/margins': subtract(chosen, rejected),
+      ...(K === 2 && { 'rewards/accuracies': shareAbove0(marginOf(split(rewards, S / 2))) }),
+      'logps/chosen': mean('good', policy),
+      'logps/rejected': mean('bad', policy),
+      kl: mean('answer', multiply(constant(1, [S]), z)),
+    },
+  };
+}
+
+const marginOf = ({ chosen, rejected }: ChosenAndRejected): Tensor => subtract(chosen, rejected);
+
+/** A mean over the good or the bad answers is none where the step's rows have no such answer. */
+export function knownMeans(
+  measures: Record<string, number>,
+  rows: readonly JudgedRow[],
+): Record<string, number> {
+  const marks = marksOf(rows);
+  const [good, bad] = [marks.includes(true), marks.includes(false)];
+  const isKnown = new Map([
+    ['chosen', good],
+    ['rejected', bad],
+    ['margins', good && bad],
+  ]);
+  const lastWord = (name: string) => name.slice(name.indexOf('/') + 1);
+  return Object.fromEntries(Object.entries(measures).filter(([name]) => isKnown.get(lastWord(name)) ?? true));
 }
 
 function measuresOf(
@@ -141,11 +189,13 @@ function measuresOf(
     'rewards/chosen': weighed(rewards.chosen),
     'rewards/rejected': weighed(rewards.rejected),
     'rewards/margins': weighed(margin),
-    'rewards/accuracies': weighed(cast(less(0, margin), 'float')),
+    'rewards/accuracies': shareAbove0(margin),
     'logps/chosen': weighed(policy.chosen),
     'logps/rejected': weighed(policy.rejected),
   };
 }
+
+const shareAbove0 = (margin: Tensor): Tensor => weighed(cast(less(0, margin), 'float'));
 
 /** Σ weight · value: a micro-batch's part of the mean over the step's pairs. */
 function weighed(values: Tensor): Tensor {

@@ -14,9 +14,9 @@ import {
   type DpoObjective,
   defaultBeta,
   dpoLossKinds,
+  type JudgedRow,
+  judgedMicroBatch,
   lossAtReference,
-  type PairRow,
-  pairMicroBatch,
   usesReference,
 } from './dpo-objective.ts';
 import { mismatchedAnswers } from './mismatched-answers.ts';
@@ -53,7 +53,6 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
     const model = await goldenModel();
     const reference = referenceOf(model);
     const objective = objectiveOf('dpo', { beta: golden.dpo.beta });
-    const whole = { pairs: 2, referencePoint: 0, describe: () => 'golden pairs' };
     return {
       model,
       parameters: parameterInputs(model.config),
@@ -63,8 +62,9 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       },
       batchesOf(step) {
         const rows = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
+        const whole = { rows, referencePoint: 0, describe: () => 'golden pairs' };
         return answerBatches(rows, { ...limits, batchTokens }).map((batch) =>
-          pairMicroBatch(model.config, batch, objective, whole),
+          judgedMicroBatch(model.config, batch, objective, whole),
         );
       },
     };
@@ -110,7 +110,7 @@ describe('a step on pairs', () => {
   });
   const answer = (seed: number, length: number) =>
     Array.from({ length }, (_, i) => 3 + ((seed * 37 + i * i * 11) % 280));
-  const pairs: PairRow[] = [3, 9, 14, 5, 1].map((length, index) => {
+  const pairs: JudgedRow[] = [3, 9, 14, 5, 1].map((length, index) => {
     const prompt = answer(index + 50, 2 + index);
     return {
       index,
@@ -129,16 +129,17 @@ describe('a step on pairs', () => {
   async function step(
     objective: DpoObjective,
     limits: { batchTokens: number; slots: number },
+    judged: readonly JudgedRow[] = pairs,
   ): Promise<StepResult & { batches: number }> {
     const known = await logProbsOf(
       reference,
-      pairs.flatMap(({ answers }) => answers),
+      judged.flatMap(({ answers }) => answers),
     );
-    const rows = pairs.map((pair): PairRow => {
-      const { index } = pair;
+    const given = known.values();
+    const rows = judged.map((row): JudgedRow => {
       return usesReference(objective.loss)
-        ? { ...pair, reference: [known[2 * index], known[2 * index + 1]] }
-        : pair;
+        ? { ...row, reference: row.answers.map(() => given.next().value!) }
+        : row;
     });
     const inputs = parameterInputs(config);
     const trained = [...policy.parameters].map(([name, values]) => {
@@ -150,9 +151,9 @@ describe('a step on pairs', () => {
       clipNorm: 1,
       patience: 1,
     });
-    const whole = { pairs: rows.length, referencePoint, describe: () => 'pairs' };
+    const whole = { rows, referencePoint, describe: () => 'pairs' };
     const batches = answerBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
-      pairMicroBatch(config, batch, objective, whole),
+      judgedMicroBatch(config, batch, objective, whole),
     );
     const result = await trainer.step(batches, 0);
     await trainer.close();
@@ -233,8 +234,42 @@ describe('a step on pairs', () => {
     expectLoss(more.loss - plain.loss, 0.2 * likelihood, 1e-5);
   });
 
+  it('of KTO takes single answers beside pairs, every answer counting the same', async () => {
+    const single = (index: number, isDesirable: boolean): JudgedRow => ({
+      ...{ index, isDesirable, answers: [pairs[index].answers[isDesirable ? 0 : 1]] },
+    });
+    const judged = [pairs[0], single(1, true), single(2, false), single(3, false), pairs[4]];
+    const marks = [true, false, true, false, false, true, false];
+    const all = judged.flatMap(({ answers }) => answers);
+    const [now, before] = [await logProbsOf(policy, all), await logProbsOf(reference, all)];
+    const d = Array.from(now, (logProb, i) => logProb - before[i]);
+    const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const of = (mark: boolean) => 0.1 * meanOf(d.filter((_, i) => marks[i] === mark));
+    const weights = { desirableWeight: 1.5, undesirableWeight: 0.5 };
+    const losses = d.map((x, i) =>
+      marks[i]
+        ? 1.5 * (1 - sigma(0.1 * (x - referencePoint)))
+        : 0.5 * (1 - sigma(0.1 * (referencePoint - x))),
+    );
+    const objective = objectiveOf('kto', weights);
+    const whole = await step(objective, { batchTokens: 1e6, slots: 5 }, judged);
+    const cut = await step(objective, { batchTokens: 32, slots: 8 }, judged);
+    // Rows of one answer and rows of two lie apart.
+    expect(whole.batches).toBe(2);
+    expect(cut.batches).toBeGreaterThan(3);
+    for (const { loss, measures } of [whole, cut]) {
+      expectLoss(loss, meanOf(losses), 1e-5);
+      expectLoss(measures['rewards/chosen'], of(true), 1e-5);
+      expectLoss(measures['rewards/rejected'], of(false), 1e-5);
+      expectLoss(measures['rewards/margins'], of(true) - of(false), 1e-5);
+      expectLoss(measures['rewards/accuracies'], meanOf([d[0] > d[1], d[5] > d[6]].map(Number)), 1e-6);
+      expectLoss(measures.kl, referencePoint, 1e-6);
+    }
+    expectLoss(cut.gradientNorm, whole.gradientNorm, 1e-5);
+  });
+
   it('of KTO is measured against answers to other prompts, cut to the context', () => {
-    const length = ({ answers: [chosen] }: PairRow) => chosen.isTrained.indexOf(1);
+    const length = ({ answers: [chosen] }: JudgedRow) => chosen.isTrained.indexOf(1);
     const answerOf = ({ ids, isTrained }: TokenRow) => [...ids.subarray(isTrained.indexOf(1))];
     const twice = [pairs[0], { ...pairs[0], index: 1 }, pairs[2]];
     const mismatched = mismatchedAnswers(twice, 10);
@@ -245,6 +280,10 @@ describe('a step on pairs', () => {
     expect(answerOf(mismatched[0])).toEqual(answerOf(pairs[2].answers[0]).slice(0, 8));
     expect(answerOf(mismatched[1])).toEqual(answerOf(pairs[2].answers[1]));
     expect(answerOf(mismatched[2])).toEqual(answerOf(pairs[0].answers[0]));
-    expect(() => mismatchedAnswers(twice.slice(0, 2), 10)).toThrow(/expected pairs of two different prompts/);
+    const single = { ...pairs[2], answers: [pairs[2].answers[0]], isDesirable: false };
+    expect(answerOf(mismatchedAnswers([pairs[0], pairs[1], single], 64)[1])).toEqual(
+      answerOf(single.answers[0]),
+    );
+    expect(() => mismatchedAnswers(twice.slice(0, 2), 10)).toThrow(/expected rows of two different prompts/);
   });
 });

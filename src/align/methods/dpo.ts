@@ -1,7 +1,8 @@
 // Direct preference optimisation: learn from pairs of answers without a reward model, because the policy's own
 // log-ratio to a reference is one. Rafailov et al. 2023 (arXiv:2305.18290); the relatives are in objectives/preference.ts.
-// Departures: 1. the reference's log-probabilities are computed once, before training. 2. KTO reads a pair as a good
-// and a bad answer, and its mismatched answers come from the next other prompt of the data, not of the batch.
+// Departures: 1. the reference's log-probabilities are computed once, before training. 2. KTO, which learns from single
+// answers, reads a pair as a good and a bad one. 3. Its mismatched answers come from the next other prompt of the data,
+// not of the batch, so that 1 holds for them too.
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
@@ -13,7 +14,7 @@ import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
-import { loadPreferenceRows } from '../data/load.ts';
+import { loadMarkedRows, loadPreferenceRows, type MarkedRow, type PreferenceRow } from '../data/load.ts';
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -28,9 +29,10 @@ import {
   type DpoLossKind,
   type DpoObjective,
   defaultBeta,
+  type JudgedRow,
+  judgedMicroBatch,
+  knownMeans,
   lossAtReference,
-  type PairRow,
-  pairMicroBatch,
   usesReference,
 } from './dpo-objective.ts';
 import { mismatchedAnswers } from './mismatched-answers.ts';
@@ -52,6 +54,9 @@ export interface DpoOptions extends TrainingOptions {
   labelSmoothing: number;
   targetMargin: number;
   likelihoodWeight: number;
+  /** KTO's λ_D and λ_U, > 0; 1 unless given. */
+  desirableWeight?: number;
+  undesirableWeight?: number;
 }
 
 export interface DpoResult extends RunResult {
@@ -69,13 +74,13 @@ export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): P
     const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
     requireMeaning(options);
     const reference = await referenceOf(options, folder, policy);
-    const { pairs, report } = await preferences(policy, folder, options, run);
-    const sequences = new Sequences(pairs, policy, options);
+    const { rows, report } = await judgedRows(policy, folder, options, run);
+    const sequences = new Sequences(rows, policy, options);
     if (reference) await sequences.ask(backend, reference, run.folder.path, context.signal);
     policy.kind = 'policy';
     const others = options.reference === undefined ? [] : [await locateModel(options.reference)];
     policy.lineage = await lineageFrom([folder, ...others], report.files);
-    const source = pairSource(backend, policy, sequences, report, options, context);
+    const source = rowSource(backend, policy, sequences, report, options, context);
     const learner = new GradientLearner(backend, policy, source, options);
     const result = await runTraining(learner, options, run.folder, context, 'dpo');
     return { ...result, data: report, tokensGenerated: 0, tokensTrained: result.tokens };
@@ -120,61 +125,69 @@ async function referenceOf(
   return { model, sha256: await hashFolder(other) };
 }
 
-async function preferences(
+async function judgedRows(
   { config }: Model,
   folder: string,
   options: DpoOptions,
   run: OpenRun,
-): Promise<{ pairs: PairRow[]; report: DataReport }> {
-  const { maxLength = config.maxPositions, truncation, strict } = options;
+): Promise<{ rows: JudgedRow[]; report: DataReport }> {
+  const { loss, maxLength = config.maxPositions, truncation, strict } = options;
   if (maxLength > config.maxPositions) {
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
-  const { rows, report } = await loadPreferenceRows(options.data, await Tokenizer.load(folder), {
+  const load = loss === 'kto' ? loadMarkedRows : loadPreferenceRows;
+  const { rows, report } = await load(options.data, await Tokenizer.load(folder), {
     ...{ maxLength, truncation, strict },
     vocabularySize: config.vocabularySize,
     onFault: run.setAside,
   });
   run.tell(report);
-  return {
-    pairs: rows.map(({ chosen, rejected }, index) => ({ index, answers: [chosen, rejected] })),
-    report,
-  };
+  return { rows: rows.map(judgedRow), report };
 }
 
-/** The pairs, and for KTO the mismatched answers, with what the reference says of both. */
+function judgedRow(row: MarkedRow | PreferenceRow, index: number): JudgedRow {
+  if (!('answer' in row)) return { index, answers: [row.chosen, row.rejected] };
+  return { index, answers: [row.answer], isDesirable: row.isDesirable };
+}
+
+/** The rows, and for KTO the mismatched answers, with what the reference says of both. */
 class Sequences {
-  pairs: readonly PairRow[];
+  rows: readonly JudgedRow[];
   readonly mismatched: readonly TokenRow[];
   private ofMismatched: readonly number[] = [];
   private readonly batchTokens: number;
 
-  constructor(pairs: readonly PairRow[], { config }: Model, { loss, microBatchTokens }: DpoOptions) {
-    this.pairs = pairs;
-    this.mismatched = loss === 'kto' ? mismatchedAnswers(pairs, config.maxPositions) : [];
+  constructor(rows: readonly JudgedRow[], { config }: Model, { loss, microBatchTokens }: DpoOptions) {
+    this.rows = rows;
+    this.mismatched = loss === 'kto' ? mismatchedAnswers(rows, config.maxPositions) : [];
     this.batchTokens = microBatchTokens;
   }
 
   async ask(backend: Backend, reference: Reference, folder: string, signal: AbortSignal): Promise<void> {
-    const { pairs, mismatched, batchTokens } = this;
-    const all = [...pairs.flatMap(({ answers }) => answers), ...mismatched];
+    const { rows, mismatched, batchTokens } = this;
+    const all = [...rows.flatMap(({ answers }) => answers), ...mismatched];
     const logProbs = await referenceLogProbs(backend, reference, all, folder, { batchTokens, signal });
-    this.pairs = pairs.map((pair, i) => ({ ...pair, reference: [logProbs[2 * i], logProbs[2 * i + 1]] }));
-    this.ofMismatched = logProbs.slice(2 * pairs.length);
+    let place = 0;
+    this.rows = rows.map((row) => {
+      const start = place;
+      place += row.answers.length;
+      return { ...row, reference: logProbs.slice(start, place) };
+    });
+    this.ofMismatched = logProbs.slice(place);
   }
 
-  /** KTO's z for some pairs, by the policy as it is now: no gradient flows through it. */
-  async referencePoint(backend: Backend, policy: Model, pairs: readonly PairRow[]): Promise<number> {
+  /** KTO's z for some rows, by the policy as it is now: no gradient flows through it. */
+  async referencePoint(backend: Backend, policy: Model, batch: readonly JudgedRow[]): Promise<number> {
     const { mismatched, ofMismatched, batchTokens } = this;
     if (mismatched.length === 0) return 0;
-    const rows = pairs.map(({ index }) => mismatched[index]);
-    const now = await sequenceLogProbs(backend, policy, rows, { batchTokens });
-    return ktoReferencePoint(now.map((logProb, i) => logProb - ofMismatched[pairs[i].index]));
+    const asked = batch.map(({ index }) => mismatched[index]);
+    const now = await sequenceLogProbs(backend, policy, asked, { batchTokens });
+    return ktoReferencePoint(now.map((logProb, i) => logProb - ofMismatched[batch[i].index]));
   }
 }
 
-function pairSource(
+function rowSource(
   backend: Backend,
   policy: Model,
   sequences: Sequences,
@@ -182,39 +195,39 @@ function pairSource(
   options: DpoOptions,
   { emit }: JobContext<RunEvent>,
 ): StepSource {
-  const { pairs } = sequences;
+  const { rows } = sequences;
   const { seed, batchSize, microBatchTokens, epochs, loss } = options;
   const objective: DpoObjective = { ...options, beta: options.beta ?? defaultBeta(loss) };
-  const order = createBatchOrder({ seed, batchSize, count: pairs.length });
+  const order = createBatchOrder({ seed, batchSize, count: rows.length });
   const limits = { ...limitsFor(policy.config, microBatchTokens), slots: batchSize };
-  const rowsOf = (step: number) => order.rowsForStep(step).map((index) => pairs[index]);
+  const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
   const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
   return {
     totalSteps: order.stepsForEpochs(epochs),
-    stepsPerEpoch: pairs.length / batchSize,
+    stepsPerEpoch: rows.length / batchSize,
     async planStep(step) {
-      const rows = rowsOf(step);
+      const batch = rowsOf(step);
       const whole = {
-        pairs: rows.length,
-        referencePoint: await sequences.referencePoint(backend, policy, rows),
+        rows: batch,
+        referencePoint: await sequences.referencePoint(backend, policy, batch),
         describe: () => describeStep(step),
       };
-      const batches = answerBatches(rows, limits);
+      const parts = answerBatches(batch, limits);
       return {
-        microBatches: batches.map((batch) => pairMicroBatch(policy.config, batch, objective, whole)),
-        tokens: countTokens(rows),
+        microBatches: parts.map((part) => judgedMicroBatch(policy.config, part, objective, whole)),
+        tokens: countTokens(batch),
       };
     },
     describeStep,
     tell(measures, update) {
       if (options.reference === undefined) warnOfStart(update, objective, emit);
-      return { metrics: measures };
+      return { metrics: knownMeans(measures, rowsOf(update.step)) };
     },
     files: report.files,
   };
 }
 
-const placeOf = ({ answers: [{ source }] }: PairRow): string => `${source.file}:${source.line}`;
+const placeOf = ({ answers: [{ source }] }: JudgedRow): string => `${source.file}:${source.line}`;
 
 /** Before the first update the policy is its own reference, which gives every such loss a known value. */
 function warnOfStart(

@@ -3,20 +3,21 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import type { PairRow } from './dpo-objective.ts';
+import type { JudgedRow } from './dpo-objective.ts';
 
 /**
- * For each pair its prompt with an answer to the next other prompt of the data; the answers of every second are the
- * rejected ones, so that good and bad come equally often. One too long for the context is cut.
- * @throws UserError when all pairs have the same prompt
+ * For each row its prompt with an answer to the next other prompt of the data; of pairs, the answers of every second are
+ * the rejected ones, so that good and bad come equally often. One too long for the context is cut.
+ * @throws UserError when all rows have the same prompt
  */
-export function mismatchedAnswers(pairs: readonly PairRow[], context: number): TokenRow[] {
-  const prompts = pairs.map(({ answers: [chosen] }) =>
-    Array.from(chosen.ids.subarray(0, promptLength(chosen))),
+export function mismatchedAnswers(rows: readonly JudgedRow[], context: number): TokenRow[] {
+  const prompts = rows.map(({ answers: [answer] }) =>
+    Array.from(answer.ids.subarray(0, promptLength(answer))),
   );
   const names = prompts.map((ids) => ids.join());
-  return pairs.map(({ answers: [{ source }] }, i) => {
-    const other = pairs[nextOther(names, i)].answers[i % 2];
+  return rows.map(({ answers: [{ source }] }, i) => {
+    const { answers } = rows[nextOther(names, i)];
+    const other = answers[i % answers.length];
     const answer = other.ids.subarray(promptLength(other), promptLength(other) + context - prompts[i].length);
     const ids = Int32Array.from([...prompts[i], ...answer]);
     const isTrained = Uint8Array.from(ids, (_, t) => Number(t >= prompts[i].length));
@@ -33,7 +34,7 @@ function nextOther(names: readonly string[], from: number): number {
   }
   throw new UserError({
     where: 'kto: reference point',
-    expected: 'pairs of two different prompts at least',
+    expected: 'rows of two different prompts at least',
     found: 'a single prompt',
     advice: 'another --loss',
   });
