@@ -20,6 +20,14 @@ describe('heed dpo', () => {
       ['--loss', 'cdpo', '--target-margin', '0'],
       '--target-margin: expected 1 with --loss cdpo; it belongs to simpo, got 0.',
     ],
+    [
+      ['--desirable-weight', '1.5'],
+      '--desirable-weight: expected 1 with --loss dpo; it belongs to kto, got 1.5.',
+    ],
+    [
+      ['--loss', 'hinge', '--undesirable-weight', '2'],
+      '--undesirable-weight: expected 1 with --loss hinge; it belongs to kto, got 2.',
+    ],
   ])('refuses %j, which the loss would not read', (words, message) => {
     expect(() => parsed(...words)).toThrow(message);
   });
@@ -27,6 +35,12 @@ describe('heed dpo', () => {
   it('takes them where the loss reads them, and their usual values anywhere', () => {
     expect(parsed('--loss', 'robust', '--label-smoothing', '0.3')).toMatchObject({ labelSmoothing: 0.3 });
     expect(parsed('--loss', 'simpo', '--target-margin', '2')).toMatchObject({ targetMargin: 2 });
+    const weights = ['--desirable-weight', '1.5', '--undesirable-weight', '0.5'];
+    expect(parsed('--loss', 'kto', ...weights)).toMatchObject({
+      desirableWeight: 1.5,
+      undesirableWeight: 0.5,
+    });
+    expect(parsed('--desirable-weight', '1')).toMatchObject({ desirableWeight: 1 });
     const usual = { loss: 'ipo_sum', labelSmoothing: 0.1, targetMargin: 1 };
     expect(parsed('--loss', 'ipo_sum')).toMatchObject(usual);
     expect(parsed('--loss', 'ipo_sum', '--label-smoothing', '0.1')).toMatchObject(usual);

@@ -12,20 +12,23 @@ import { resolveComputing } from '../stage-options.ts';
 
 /** Numbers that only some equations hold. */
 const equationOptions: Record<
-  'labelSmoothing' | 'targetMargin',
+  'labelSmoothing' | 'targetMargin' | 'desirableWeight' | 'undesirableWeight',
   { usual: number; readBy: readonly DpoLossKind[] }
 > = {
   labelSmoothing: { usual: 0.1, readBy: ['cdpo', 'robust'] },
   targetMargin: { usual: 1, readBy: ['simpo'] },
+  desirableWeight: { usual: 1, readBy: ['kto'] },
+  undesirableWeight: { usual: 1, readBy: ['kto'] },
 };
 
-type EquationOptions = { loss: DpoLossKind } & Record<keyof typeof equationOptions, number>;
+type EquationOptions = { loss: DpoLossKind } & { [Name in keyof typeof equationOptions]?: number };
+const equationNames = Object.keys(equationOptions) as (keyof typeof equationOptions)[];
 
 /** The usual value is no mistake: a run's own recipe says it too. */
 function refuseWhatIsNotRead(options: EquationOptions, context: z.RefinementCtx): void {
-  for (const name of ['labelSmoothing', 'targetMargin'] as const) {
+  for (const name of equationNames) {
     const { usual, readBy } = equationOptions[name];
-    if (options[name] === usual || readBy.includes(options.loss)) continue;
+    if ((options[name] ?? usual) === usual || readBy.includes(options.loss)) continue;
     const message = `${usual} with --loss ${options.loss}; it belongs to ${readBy.join(', ')}`;
     context.addIssue({ code: 'custom', path: [name], message });
   }
@@ -40,7 +43,9 @@ export const dpo = defineCommand({
       data: z
         .array(z.string())
         .min(1)
-        .describe('JSONL of preferences: prompt, chosen, rejected, or their ids'),
+        .describe(
+          'JSONL of preferences: prompt, chosen, rejected, or their ids; for kto also prompt, completion, label',
+        ),
       reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
       loss: z.enum(dpoLossKinds).default('dpo').describe('the equation'),
       beta: z
@@ -58,6 +63,16 @@ export const dpo = defineCommand({
         .number()
         .default(equationOptions.targetMargin.usual)
         .describe('simpo: margin that is asked for'),
+      desirableWeight: z
+        .number()
+        .positive()
+        .optional()
+        .describe('kto: weight of the good answers; 1 unless given'),
+      undesirableWeight: z
+        .number()
+        .positive()
+        .optional()
+        .describe('kto: weight of the bad answers; 1 unless given'),
       likelihoodWeight: z
         .number()
         .min(0)
@@ -72,7 +87,8 @@ export const dpo = defineCommand({
     try {
       const result = await runJob<RunEvent, DpoResult>(job, { onEvent: showRun(terminal), signal });
       const { model, steps, data, loss } = result;
-      terminal.line(`${model}: ${steps} updates, ${data.kept} pairs, loss ${loss.toFixed(4)}`);
+      const rows = options.loss === 'kto' ? 'rows' : 'pairs';
+      terminal.line(`${model}: ${steps} updates, ${data.kept} ${rows}, loss ${loss.toFixed(4)}`);
       return result;
     } catch (error) {
       signal.throwIfAborted();
