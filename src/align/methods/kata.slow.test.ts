@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunEvent, StepEvent } from '../run/events.ts';
+import { writeMarked } from '../run/testing/tiny-comparisons.ts';
 import { trainingDefaults } from '../run/testing/tiny-run.ts';
 import { writePairs, writeRankings } from '../worlds/kata/testing/comparisons.ts';
 import { dpo } from './dpo.ts';
@@ -80,6 +81,9 @@ describe.skipIf(!existsSync(base))('after 50 updates from the base model of kata
     ...{ dpo: Math.LN2, cdpo: Math.LN2, robust: Math.LN2, hinge: 1, kto: 0.5, ipo_sum: 25, ipo_mean: 25 },
   };
 
+  /** The command's own defaults, for every loss: AdamW divides by the gradient's size, in which the losses differ. */
+  const settings = { labelSmoothing: 0.1, targetMargin: 1, likelihoodWeight: 0, learningRate: 1e-4 };
+
   // For KTO, too: the implicit reward of the answer marked good is above that of the other.
   it.each(dpoLossKinds)(
     'a policy by %s prefers over 60% of the chosen answers',
@@ -87,18 +91,26 @@ describe.skipIf(!existsSync(base))('after 50 updates from the base model of kata
       timeout: 600_000,
     },
     async (loss) => {
-      // The command's own defaults, for every loss: AdamW divides by the gradient's size, in which the losses differ.
-      const settings = {
-        loss,
-        labelSmoothing: 0.1,
-        targetMargin: 1,
-        likelihoodWeight: 0,
-        learningRate: 1e-4,
-      };
-      await dpo({ ...options(loss), ...settings, data: [pairs] }, context());
+      await dpo({ ...options(loss), ...settings, loss, data: [pairs] }, context());
       const first = firstLosses[loss] ?? events[0].loss;
       expect(Math.abs(events[0].loss - first)).toBeLessThan(1e-4 * Math.max(1, first));
       expect(lastAccuracy()).toBeGreaterThan(0.6);
     },
   );
+
+  it('a policy by kto of single answers gives the good ones more than the bad ones', {
+    timeout: 600_000,
+  }, async () => {
+    const data = [writeMarked(pairs)];
+    await dpo({ ...options('kto-single'), ...settings, loss: 'kto', data }, context());
+    expect(Math.abs(events[0].loss - 0.5)).toBeLessThan(1e-4);
+    const mean = (of: (event: StepEvent) => number | number[]) => {
+      const values = events.slice(-10).flatMap(of);
+      return values.reduce((sum, value) => sum + value, 0) / values.length;
+    };
+    expect(events).toHaveLength(updates);
+    expect(mean(({ loss }) => loss)).toBeLessThan(0.49);
+    // Of the steps that have both.
+    expect(mean(({ metrics }) => metrics!['rewards/margins'] ?? [])).toBeGreaterThan(0.1);
+  });
 });

@@ -16,7 +16,7 @@ import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, saveModel } from '../../language/checkpoint/checkpoint.ts';
 import { loadPreferenceRows } from '../data/load.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
-import { writePreferences, writeRankings } from '../run/testing/tiny-comparisons.ts';
+import { writeMarked, writePreferences, writeRankings } from '../run/testing/tiny-comparisons.ts';
 import {
   randomParameters,
   saveTinyModel,
@@ -182,6 +182,29 @@ describe('DPO', () => {
     expect(warnings().filter((message) => message.includes('first loss'))).toEqual([]);
   });
 
+  it('of single answers raises the reward of the good ones, and says only what a step can tell', async () => {
+    const data = [writeMarked(pairs)];
+    await trainDpo(newRun(), { loss: 'kto', data, epochs: 16, learningRate: 3e-3 });
+    expect(Math.abs(steps()[0].loss - 0.5)).toBeLessThan(1e-4);
+    expect(
+      last(
+        steps()
+          .slice(-6)
+          .map(({ loss }) => loss),
+      ),
+    ).toBeLessThan(0.45);
+    const metrics = steps().map((step) => step.metrics!);
+    expect(last(metrics.slice(-6).map((m) => m['rewards/margins']))).toBeGreaterThan(0.1);
+    expect(Object.keys(metrics[0]).sort()).toEqual([
+      ...['kl', 'logps/chosen', 'logps/rejected', 'rewards/chosen', 'rewards/margins', 'rewards/rejected'],
+    ]);
+    events = [];
+    await trainDpo(newRun(), { loss: 'kto', data, batchSize: 1, maxSteps: 1 });
+    const [side] = Object.keys(steps()[0].metrics!).filter((name) => name.startsWith('rewards/'));
+    expect(Object.keys(steps()[0].metrics!).sort()).toEqual(['kl', side.replace('rewards', 'logps'), side]);
+    await expect(trainDpo(newRun(), { data })).rejects.toThrow(/which heed dpo --loss kto reads/);
+  });
+
   it('starts at ln 2, and elsewhere from another reference', async () => {
     await trainDpo(newRun(), { maxSteps: 1 });
     expect(Math.abs(steps()[0].loss - Math.LN2)).toBeLessThan(1e-6);
@@ -234,6 +257,14 @@ const methods: [string, Run][] = [
   ],
   ['DPO', (out, options, stop) => trainDpo(out, options, stop)],
   ['KTO', (out, options, stop) => trainDpo(out, { ...options, loss: 'kto' }, stop)],
+  [
+    'KTO of single answers and pairs',
+    (out, options, stop) => {
+      const weights = { desirableWeight: 1.2, undesirableWeight: 0.8 };
+      const data = [writeMarked(pairs), pairs];
+      return trainDpo(out, { ...options, ...weights, loss: 'kto', data, epochs: 1 }, stop);
+    },
+  ],
 ];
 
 describe.each(methods)('a resumed run of %s', (_, train) => {

@@ -1,7 +1,7 @@
 // Preferences and rankings of tiny runs: the better answer of a pair says more words of the prompt.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 const words = ['red', 'blue', 'cat', 'dog', 'sun', 'moon', 'sings', 'sleeps', 'runs', 'falls'];
 const word = (n: number): string => words[n % words.length];
@@ -26,6 +26,19 @@ export function writePreferences(folder: string, count: number, name = 'pairs.js
     };
   });
   return write(folder, name, rows);
+}
+
+/** Of each pair of a file one answer with its mark, good and bad in turn. @returns the new file's path */
+export function writeMarked(pairs: string): string {
+  const rows = readFileSync(pairs, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line, i) => {
+      const { prompt, chosen, rejected } = JSON.parse(line);
+      const label = i % 2 === 0;
+      return { prompt, completion: label ? chosen : rejected, label };
+    });
+  return write(dirname(pairs), `marked-${basename(pairs)}`, rows);
 }
 
 /** Two to four answers a prompt. @returns the file's path */

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeMarked } from '../../../align/run/testing/tiny-comparisons.ts';
 import { timelessLog, trainedBytes } from '../../../align/run/testing/tiny-run.ts';
 import { writePairs } from '../../../align/worlds/kata/testing/comparisons.ts';
 import { Random } from '../../../engine/random.ts';
@@ -16,7 +17,9 @@ let folder: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'heed-killed-'));
-  const pairs = readRows(writePairs(folder, 'train', 48));
+  const pairsFile = writePairs(folder, 'train', 48);
+  writeMarked(pairsFile);
+  const pairs = readRows(pairsFile);
   writeRows(
     'demonstrations.jsonl',
     pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen })),
@@ -56,6 +59,7 @@ const methods: Record<string, string[]> = {
   reward: ['reward', '--data', 'train-pairs.jsonl'],
   dpo: ['dpo', '--data', 'train-pairs.jsonl'],
   kto: ['dpo', '--data', 'train-pairs.jsonl', '--loss', 'kto'],
+  'kto of single answers': ['dpo', '--data', 'marked-train-pairs.jsonl', '--loss', 'kto'],
   reject: ['reject', ...answering, '--samples', '4', '--rounds', '3', '--epochs', '2'],
   'ppo with a critic': ['ppo', ...answering, '--epochs', '3', '--mini-batch-size', '8'],
 };
