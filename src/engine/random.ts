@@ -54,6 +54,7 @@ export const streams = {
   head: 10,
   rollouts: 11,
   statistics: 12,
+  reading: 13,
 } as const;
 export type Stream = keyof typeof streams;
 

@@ -1,7 +1,7 @@
 // Which answers are compared, by whom, and which of the two stands on the left: drawn from the seed, so that nobody
 // can tell from the place of an answer which one it is.
 
-import { type AnnotatorProfile, annotate } from '../../worlds/kata/annotators.ts';
+import { type AnnotatorProfile, annotate, secondsTaken } from '../../worlds/kata/annotators.ts';
 import { Dice } from '../../worlds/kata/dice.ts';
 import type { SampledAnswer } from './answer-log.ts';
 
@@ -20,7 +20,7 @@ export interface Study {
 
 /** One judgement: a line of labels.jsonl. */
 export interface Judgement {
-  /** Number of the judgement, from 0: the study's time. */
+  /** Number of the judgement, from 0: their order. */
   when: number;
   who: string;
   /** Number of the pair, the same for all who judge it. */
@@ -33,6 +33,8 @@ export interface Judgement {
   choice: 'first' | 'second' | 'tie';
   /** 1 slightly better, 2 better, 3 much better; 0 for a tie. */
   strength: 0 | 1 | 2 | 3;
+  /** How long it took, simulated; absent in logs of older versions. */
+  seconds?: number;
 }
 
 /** The person who lays out the study: beyond every number of an annotator. */
@@ -95,6 +97,9 @@ function judged(
   { seed, profile, name }: Study,
 ): Omit<Judgement, 'when'> {
   const shown = { item: pair, first: answers[first].readability, second: answers[second].readability };
-  const annotation = annotate(profile, { seed, annotator: person }, shown);
-  return { who: `${name}-${person}`, pair, index: answers[0].index, first, second, ...annotation };
+  const whom = { seed, annotator: person };
+  const annotation = annotate(profile, whom, shown);
+  const lengths = [answers[first].text.length, answers[second].text.length] as const;
+  const seconds = secondsTaken(whom, { item: pair, lengths });
+  return { who: `${name}-${person}`, pair, index: answers[0].index, first, second, ...annotation, seconds };
 }

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type AnnotatorProfile, annotate, carefulAnnotator, usualAnnotator } from './annotators.ts';
+import {
+  type AnnotatorProfile,
+  annotate,
+  carefulAnnotator,
+  secondsTaken,
+  usualAnnotator,
+} from './annotators.ts';
 import {
   adviceIn,
   coach,
@@ -52,6 +58,32 @@ describe('annotators', () => {
     const share = shareOfFirst(judgements({ noise: 0.1, tieWidth: 0 }, 0.6, 0.5));
     expect(share).toBeGreaterThan(0.82);
     expect(share).toBeLessThan(0.86);
+  });
+
+  it('take the time of reading both answers, now less and now more', () => {
+    const take = (annotator: number, first: number, second: number) =>
+      Array.from({ length: COUNT }, (_, item) =>
+        secondsTaken({ seed: 1, annotator }, { item, lengths: [first, second] }),
+      );
+    const times = take(2, 100, 200);
+    const sorted = times.toSorted((a, b) => a - b);
+    // 300 characters at 15 a second and 2 s; 68.27% of a normal distribution lie within a deviation of its mean.
+    expect(Math.abs(sorted[COUNT / 2] - 22)).toBeLessThan(0.6);
+    const within = times.filter((time) => Math.abs(Math.log(time / 22)) < 0.4).length;
+    expect(Math.abs(within / COUNT - 0.6827)).toBeLessThan(0.03);
+    expect(times.every((time) => time > 0 && time === Number(time.toFixed(1)))).toBe(true);
+    expect(take(2, 200, 100)).toEqual(times);
+    expect(take(3, 100, 200)).not.toEqual(times);
+    expect(take(2, 100, 800).every((time, i) => time > times[i])).toBe(true);
+  });
+
+  it('say what they said before their time was told', () => {
+    const said = Array.from({ length: 8 }, (_, item) =>
+      annotate(usualAnnotator, { seed: 1, annotator: 1 }, { item, first: 0.5, second: 0.55 }),
+    );
+    expect(said.map(({ choice, strength }) => `${choice} ${strength}`)).toEqual([
+      ...['first 1', 'second 2', 'first 1', 'second 1', 'tie 0', 'first 1', 'tie 0', 'first 1'],
+    ]);
   });
 
   it('say the same again, and not the same as another annotator or seed', () => {
