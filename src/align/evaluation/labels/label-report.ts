@@ -43,6 +43,8 @@ export interface LabelReport {
     /** Of judgements that say which: the answer shown first. */
     first_shown?: Interval;
   };
+  /** Of a judgement, simulated; absent in reports of older versions. */
+  median_seconds?: number;
   /** Decided pairs by strength, 1 slightly … 3 much better. */
   strengths: Record<1 | 2 | 3, number>;
   /** Mean criterion. */
@@ -79,6 +81,7 @@ export function reportLabels(study: Study, labelled: Labelled): LabelReport {
       rankings: labelled.rankings,
     },
     shares: sharesOf(judgements, decisions, criterion),
+    median_seconds: median(judgements.flatMap(({ seconds }) => seconds ?? [])),
     strengths: countStrengths(decisions),
     readability: {
       answers: mean(answers.map(({ readability }) => readability))!,
@@ -154,6 +157,10 @@ function couplesOf(judgements: readonly Judgement[]): [Judgement, Judgement][] {
 function countStrengths(decisions: readonly Decision[]): LabelReport['strengths'] {
   const count = (wanted: number) => decisions.filter(({ strength }) => strength === wanted).length;
   return { 1: count(1), 2: count(2), 3: count(3) };
+}
+
+function median(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
 function mean(values: readonly number[]): number | undefined {

@@ -139,6 +139,9 @@ describe('labelling', () => {
       rankings: read('labels', 'rankings.jsonl').length,
     });
     expect(shares.ties?.n).toBe(judgements.length);
+    const times = judgements.map(({ seconds }) => seconds!).toSorted((a, b) => a - b);
+    expect(times[0]).toBeGreaterThan(0);
+    expect(result.report.median_seconds).toBe(times[Math.floor(times.length / 2)]);
     const first = told.filter(({ choice }) => choice === 'first').length;
     expect(shares.first_shown?.value).toBe(first / told.length);
   });
@@ -217,6 +220,21 @@ describe('labelling that was stopped', () => {
     killed(out, (path) => keep(path('labels.jsonl'), share));
     await resume(out);
     expect(bytes(out)).toEqual(bytes('whole'));
+  });
+
+  it('by an older version, whose labels have no time, keeps them and goes on', async () => {
+    killed('timeless', (path) => {
+      const lines = readFileSync(path('labels.jsonl'), 'utf8').split('\n').slice(0, 10);
+      const timeless = lines.map((line) => JSON.stringify({ ...JSON.parse(line), seconds: undefined }));
+      writeFileSync(path('labels.jsonl'), `${timeless.join('\n')}\n`);
+    });
+    await resume('timeless');
+    const withoutTimes = (out: string) =>
+      read<Judgement>(out, 'labels.jsonl').map(({ seconds, ...rest }) => rest);
+    expect(withoutTimes('timeless')).toEqual(withoutTimes('whole'));
+    const times = read<Judgement>('timeless', 'labels.jsonl').map(({ seconds }) => seconds !== undefined);
+    expect([times.indexOf(true), times.lastIndexOf(false)]).toEqual([10, 9]);
+    expect(bytes('timeless').slice(2)).toEqual(bytes('whole').slice(2));
   });
 
   it('before anything was sampled ends as if it had not been', async () => {

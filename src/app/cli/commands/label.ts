@@ -103,7 +103,7 @@ const shareNames: Readonly<Record<keyof LabelReport['shares'], string>> = {
 };
 
 function showReport({ out, report }: LabelResult, terminal: Terminal): void {
-  const { shares, counts, readability, tokens_generated } = report;
+  const { shares, counts, readability, median_seconds, tokens_generated } = report;
   const rows = Object.entries(shareNames).map(([key, name]): [string, Interval | undefined] => [
     name,
     shares[key as keyof LabelReport['shares']],
@@ -117,6 +117,8 @@ function showReport({ out, report }: LabelResult, terminal: Terminal): void {
     `mean readability: answers ${mean(readability.answers)}, ` +
       `chosen ${mean(readability.chosen)}, rejected ${mean(readability.rejected)}`,
   );
+  if (median_seconds !== undefined)
+    terminal.line(`median time of a judgement: ${median_seconds} s, simulated`);
   terminal.line(
     `${out}: ${counts.preferences} preferences and ${counts.rankings} rankings from ${counts.judgements} judgements ` +
       `of ${counts.answers} answers, ${tokens_generated} tokens`,
