@@ -5,31 +5,32 @@
 // memory and stack in bytes; so a verdict is the same on every machine. Expected values never enter the sandbox, and
 // what is needed to call `solve` and to read its result is set aside before the answer runs.
 //
-// Some built-in functions run long between two counts; those of arrays and strings refuse more than LONGEST items.
-// Whatever else runs long is ended by the pool's wall clock, with an error (judge.ts).
+// Built-in functions can run long between two interrupts. Some of arrays and strings refuse more than LONGEST items;
+// whatever else runs long, in one call or in many, uses up the work that the sandbox counts by itself
+// (metered-wasm.ts), and has then taken too many steps.
 
-import {
-  newQuickJSWASMModule,
-  newVariant,
-  type QuickJSContext,
-  type QuickJSHandle,
-  type QuickJSRuntime,
-  type QuickJSWASMModule,
-  RELEASE_SYNC,
-} from 'quickjs-emscripten';
+import type { QuickJSContext, QuickJSHandle, QuickJSRuntime } from 'quickjs-emscripten';
 import { codeOf } from './answer-code.ts';
 import type { Value } from './meaning.ts';
 import type { KataTest } from './problem.ts';
+import { openSandbox, type Sandbox } from './sandbox.ts';
 
 export interface Limits {
   /** Interrupt counts for all tests of an answer; one is 10,000 jumps or calls. */
   interrupts: number;
+  /** Turns of QuickJS's own loops for all tests of an answer, below 2^31; far more than its interrupts take. */
+  work: number;
   memoryBytes: number;
   stackBytes: number;
 }
 
 /** The stack is small enough that QuickJS's own limit is met before the host's, whose size differs by machine. */
-export const defaultLimits: Limits = { interrupts: 40, memoryBytes: 4 << 20, stackBytes: 64 << 10 };
+export const defaultLimits: Limits = {
+  interrupts: 40,
+  work: 1e8,
+  memoryBytes: 4 << 20,
+  stackBytes: 64 << 10,
+};
 
 export type Failure = 'syntax' | 'no-function' | 'exception' | 'wrong' | 'steps' | 'memory';
 
@@ -119,7 +120,7 @@ const prelude = `(() => {
   return (solve, json) => read(apply(solve, undefined, parse(json)), 0);
 })()`;
 
-let module: QuickJSWASMModule | undefined;
+let kept: Sandbox | undefined;
 
 /**
  * Judges one answer in this thread. `solve` must be declared at the top, as a function or a variable.
@@ -130,31 +131,15 @@ export async function judgeInProcess(
   request: JudgeRequest,
   limits: Limits = defaultLimits,
 ): Promise<Verdict> {
-  module ??= await openSandbox();
   const code = codeOf(request.answer);
   if (code.length > LONGEST_ANSWER || nestingOf(code) > DEEPEST) return failed('syntax', request, 0);
-  try {
-    return judgeWith(module, code, request, limits);
-  } catch (error) {
-    // The host ran out of stack, or the sandbox trapped: a new one is needed.
-    module = undefined;
-    if (error instanceof Error && (error.name === 'RangeError' || error.name === 'RuntimeError')) {
-      return failed('exception', request, 0);
-    }
-    throw error;
-  }
-}
-
-// The types of this project's target lack it.
-interface WithWebAssembly {
-  WebAssembly: { Memory: new (pages: { initial: number; maximum: number }) => object };
-}
-
-/** With at most 64 MiB for everything (a page is 64 KiB). */
-function openSandbox(): Promise<QuickJSWASMModule> {
-  const { WebAssembly } = globalThis as unknown as WithWebAssembly;
-  const wasmMemory = new WebAssembly.Memory({ initial: 256, maximum: 1024 });
-  return newQuickJSWASMModule(newVariant(RELEASE_SYNC, { wasmMemory }));
+  const isFresh = kept === undefined;
+  kept ??= await openSandbox();
+  const { verdict, isReusable } = judgeWith(kept, code, request, limits);
+  // How memory lies in a used sandbox moves the count a little, so near the limit a fresh one has the say.
+  const isNearLimit = kept.fuel.value < limits.work / 2;
+  if (!isReusable || isNearLimit) kept = undefined;
+  return isNearLimit && !isFresh ? judgeInProcess(request, limits) : verdict;
 }
 
 function nestingOf(code: string): number {
@@ -171,14 +156,42 @@ function failed(failure: Failure, { tests }: JudgeRequest, passedTests: number):
   return { passed: false, passedTests, tests: tests.length, failure };
 }
 
-function judgeWith(sandbox: QuickJSWASMModule, code: string, request: JudgeRequest, limits: Limits): Verdict {
-  const runtime = sandbox.newRuntime();
-  const meter = new Meter(runtime, limits);
+/** The sandbox's fuel says afterwards what work was left; one that trapped cannot be used again. */
+function judgeWith(sandbox: Sandbox, code: string, request: JudgeRequest, limits: Limits) {
+  sandbox.fuel.value = limits.work;
+  const runtime = sandbox.quickjs.newRuntime();
+  const meter = new Meter(runtime, sandbox.fuel, limits);
   const context = runtime.newContext({ intrinsics });
-  const verdict = new Trial(context, meter).run(code, request);
-  context.dispose();
-  runtime.dispose();
-  return verdict;
+  const trial = new Trial(context, meter);
+  try {
+    const verdict = trial.run(code, request);
+    unmetered(sandbox.fuel, () => {
+      context.dispose();
+      runtime.dispose();
+    });
+    return { verdict, isReusable: true };
+  } catch (error) {
+    if (sandbox.fuel.value < 0) {
+      return { verdict: failed('steps', request, trial.passedTests), isReusable: false };
+    }
+    // The host ran out of stack, or the sandbox trapped.
+    if (error instanceof Error && (error.name === 'RangeError' || error.name === 'RuntimeError')) {
+      return { verdict: failed('exception', request, 0), isReusable: false };
+    }
+    kept = undefined;
+    throw error;
+  }
+}
+
+/** What does not belong to the answer costs it nothing. */
+function unmetered<T>(fuel: Sandbox['fuel'], run: () => T): T {
+  const left = fuel.value;
+  fuel.value = 2 ** 31 - 1;
+  try {
+    return run();
+  } finally {
+    fuel.value = left;
+  }
 }
 
 /** Counts what an answer uses up, and interrupts it for good when that is too much. */
@@ -186,11 +199,11 @@ class Meter {
   exceeded: 'steps' | 'memory' | undefined;
   private interrupts = 0;
   private readonly runtime: QuickJSRuntime;
+  private readonly fuel: Sandbox['fuel'];
   private readonly limits: Limits;
 
-  constructor(runtime: QuickJSRuntime, limits: Limits) {
-    this.runtime = runtime;
-    this.limits = limits;
+  constructor(runtime: QuickJSRuntime, fuel: Sandbox['fuel'], limits: Limits) {
+    [this.runtime, this.fuel, this.limits] = [runtime, fuel, limits];
     runtime.setMemoryLimit(limits.memoryBytes);
     runtime.setMaxStackSize(limits.stackBytes);
     runtime.setInterruptHandler(() => this.isTooMuch());
@@ -204,13 +217,15 @@ class Meter {
   }
 
   private usedBytes(): number {
-    return Number(/^memory used +\d+ +(\d+)/m.exec(this.runtime.dumpMemoryUsage())?.[1] ?? 0);
+    const report = unmetered(this.fuel, () => this.runtime.dumpMemoryUsage());
+    return Number(/^memory used +\d+ +(\d+)/m.exec(report)?.[1] ?? 0);
   }
 }
 
 type Outcome = { value: QuickJSHandle } | { failure: Failure };
 
 class Trial {
+  passedTests = 0;
   private readonly context: QuickJSContext;
   private readonly meter: Meter;
 
@@ -240,16 +255,15 @@ class Trial {
   }
 
   private runTests(call: QuickJSHandle, solve: QuickJSHandle, { tests }: JudgeRequest): Verdict {
-    let passedTests = 0;
     let failure: Failure | undefined;
     for (const test of tests) {
       const problem = this.runTest(call, solve, test);
-      if (!problem) passedTests++;
+      if (!problem) this.passedTests++;
       failure ??= problem;
       if (this.meter.exceeded) break;
     }
     const passed = failure === undefined && tests.length > 0;
-    return { passed, passedTests, tests: tests.length, ...(failure ? { failure } : {}) };
+    return { passed, passedTests: this.passedTests, tests: tests.length, ...(failure ? { failure } : {}) };
   }
 
   private runTest(call: QuickJSHandle, solve: QuickJSHandle, test: KataTest): Failure | undefined {

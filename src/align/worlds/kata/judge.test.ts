@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { codeOf } from './answer-code.ts';
-import { type Failure, judgeInProcess } from './judge-core.ts';
+import { defaultLimits, type Failure, judgeInProcess } from './judge-core.ts';
 import type { KataTest } from './problem.ts';
 
 // Threads need built modules.
@@ -62,6 +62,22 @@ const failing: readonly [string, Failure, string][] = [
   ],
 ];
 
+// Each does next to nothing that QuickJS counts, in one call that takes ages or in many that take long.
+const hidden: readonly [string, string][] = [
+  ['Array(4294967295).map((x) => x)', 'calls nothing for holes'],
+  ['Array(4294967295).forEach((x) => x)', 'and returns nothing'],
+  ['[1].flatMap(() => Array(4294967295))', 'an array within'],
+  ['const a = []; a[4294967294] = 1; a.filter((x) => x)', 'one item after holes'],
+  ['Array.prototype.some.call({ length: 2 ** 53 - 1 }, (x) => x)', 'what is no array'],
+  ['[].concat(1, 2, 3, 4, Array(4294967295))', 'a late argument'],
+  ['String.raw({ raw: { length: 2 ** 53 - 1 } })', 'a function that few know'],
+  ["const s = 'a'.repeat(1e6); for (;;) s.toUpperCase()", 'long texts'],
+  ["const s = 'a'.repeat(1e6), t = 'a'.repeat(1e6); for (;;) s === t", 'an operator'],
+  ["const s = 'a'.repeat(1e6); for (;;) s.slice(1)", 'copies'],
+  ['const a = [...Array(9999).keys()]; for (;;) Math.max(...a)', 'spread'],
+  ['const b = 3n ** 9999n; for (;;) b * b', 'large whole numbers'],
+];
+
 describe('the judge', () => {
   it('passes a right answer and counts its tests', async () => {
     expect(await judgeInProcess({ answer: right, tests: addition })).toEqual({
@@ -80,6 +96,20 @@ describe('the judge', () => {
     const verdict = await judgeInProcess({ answer, tests: addition });
     expect(verdict).toMatchObject({ passed: false, tests: 3, failure });
   });
+
+  it.each(hidden)('counts the work that is hidden in %s: %s', async (code) => {
+    const request = { answer: `function solve() { ${code}; return 3; }`, tests: addition };
+    const verdict = await judgeInProcess(request, { ...defaultLimits, work: 5e6 });
+    expect(verdict).toEqual({ passed: false, passedTests: 0, tests: 3, failure: 'steps' });
+    expect((await judgeInProcess({ answer: right, tests: addition })).passed).toBe(true);
+  });
+
+  it('ends hidden work by its usual limits, and keeps the tests that passed before', async () => {
+    const answer =
+      'function solve(list) { return list.length ? 3 : Array(4294967295).map((x) => x).length; }';
+    const verdict = await judgeInProcess({ answer, tests: addition });
+    expect(verdict).toEqual({ passed: false, passedTests: 1, tests: 3, failure: 'steps' });
+  }, 60_000);
 
   it('lets nothing of one answer reach the next', async () => {
     await judgeInProcess({
@@ -142,7 +172,7 @@ describe('the pool', () => {
   });
 
   it('stops with an error, and no verdict, when the wall clock runs out', async () => {
-    const judge = new Judge({ workers: 1, limits: { interrupts: 1e9 }, backstopMs: 300 });
+    const judge = new Judge({ workers: 1, limits: { interrupts: 1e9, work: 2 ** 31 - 1 }, backstopMs: 300 });
     const request = { answer: 'function solve() { while (1); }', tests: addition };
     await expect(judge.judge([request])).rejects.toThrow('no verdict within 0.3 s');
     await expect(judge.judge([request])).rejects.toThrow('no verdict within 0.3 s');
