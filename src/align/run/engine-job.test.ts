@@ -43,6 +43,13 @@ beforeAll(() => {
        }
        return heard;
      }
+     export async function gives(_, { emit, signal }) {
+       emit(0);
+       for (;;) {
+         signal.throwIfAborted();
+         await new Promise((done) => setTimeout(done, 5));
+       }
+     }
      export async function waits(_, { emit, signal }) {
        emit(process.pid);
        const timer = setInterval(() => {}, 1000);
@@ -129,6 +136,14 @@ describe('a job', () => {
     expect(await runJob({ module, name: 'waits', payload: {} }, { signal })).toBe('saved');
   });
 
+  it("that throws its signal's reason fails with its caller's", async () => {
+    const controller = new AbortController();
+    const reason = new Error('the caller has had enough');
+    const onEvent = () => controller.abort(reason);
+    const running = runJob({ module, name: 'gives', payload: {} }, { onEvent, signal: controller.signal });
+    await expect(running).rejects.toBe(reason);
+  });
+
   it('hears messages in order, until they are closed', async () => {
     const heard: number[] = [];
     const job = startJob<number, unknown[], unknown>(
@@ -160,10 +175,11 @@ describe('a job', () => {
       const onEvent = (pid) => { console.log(pid); process.kill(process.pid, 'SIGKILL'); };
       await runJob({ module: ${JSON.stringify(module)}, name: 'waits', payload: {} }, { onEvent });`;
     writeFileSync(join(folder, 'caller.mjs'), caller);
-    const { stdout: output } = spawnSync(process.execPath, [join(folder, 'caller.mjs')], {
+    const { stdout: output, stderr } = spawnSync(process.execPath, [join(folder, 'caller.mjs')], {
       encoding: 'utf8',
     });
     expect(Number(output)).toBeGreaterThan(1);
+    expect(stderr).toBe('');
     await expect.poll(() => isRunning(Number(output))).toBe(false);
   });
 });

@@ -5,7 +5,10 @@ import { UserError } from '../errors.ts';
 import type { FromHost, JobFunction, ToHost } from './job.ts';
 
 const controller = new AbortController();
-const send = (message: FromHost) => process.send?.(message);
+/** To nobody where the caller is gone, also when it goes while the message is on its way. */
+const send = (message: FromHost) => {
+  if (process.connected) process.send!(message, undefined, undefined, () => {});
+};
 const messages = new Readable({ objectMode: true, read() {} });
 let haveMessagesEnded = false;
 
@@ -51,7 +54,9 @@ async function start(job: Extract<ToHost, { kind: 'start' }>['job']): Promise<vo
     const result = await module[job.name](job.payload, context);
     send({ kind: 'done', result, peakMemoryBytes: process.resourceUsage().maxRSS * 1024 });
   } catch (error) {
-    if (error instanceof UserError) send({ kind: 'mistake', mistake: error.mistake });
+    const { aborted, reason } = controller.signal;
+    if (aborted && error === reason) send({ kind: 'stopped' });
+    else if (error instanceof UserError) send({ kind: 'mistake', mistake: error.mistake });
     else send({ kind: 'bug', message: String(error), stack: (error as Error).stack });
   }
 }

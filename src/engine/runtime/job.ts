@@ -18,7 +18,7 @@ export interface Job {
 
 export interface JobContext<Event> {
   emit(event: Event): void;
-  /** Aborts when the caller asks the job to stop; the job then saves and returns. */
+  /** Aborts when the caller asks the job to stop; the job then saves and returns, or throws its reason. */
   signal: AbortSignal;
 }
 
@@ -50,6 +50,8 @@ export type FromHost =
   | { kind: 'event'; event: unknown }
   /** `peakMemoryBytes`: the most resident memory that the engine process has had. */
   | { kind: 'done'; result: unknown; peakMemoryBytes: number }
+  /** The job threw its signal's reason. */
+  | { kind: 'stopped' }
   | { kind: 'mistake'; mistake: Mistake }
   | { kind: 'bug'; message: string; stack?: string };
 
@@ -87,7 +89,7 @@ export function takePeakEngineMemory(): number {
 
 /**
  * Runs a job in a new engine process and ends that process.
- * @throws what the job throws: a UserError with its message, anything else with the job's stack
+ * @throws what the job throws: a UserError with its message, the reason of `signal`, anything else with the job's stack
  */
 export function runJob<Event, Result>(job: Job, options: JobOptions<Event> = {}): Promise<Result> {
   const running = startJob<Event, Result, never>(job, options);
@@ -115,7 +117,8 @@ export function startJob<Event, Result, Message>(
       else if (message.kind === 'done') {
         peakEngineMemory = Math.max(peakEngineMemory, message.peakMemoryBytes);
         resolve(message.result as Result);
-      } else reject(failureOf(message));
+      } else if (message.kind === 'stopped' && signal?.aborted) reject(signal.reason);
+      else reject(failureOf(message));
     });
     host.on('error', reject);
     // After a result this rejection changes nothing.
@@ -134,7 +137,8 @@ export function startJob<Event, Result, Message>(
   };
 }
 
-function failureOf(message: FromHost & { kind: 'mistake' | 'bug' }): Error {
+function failureOf(message: FromHost & { kind: 'mistake' | 'bug' | 'stopped' }): Error {
+  if (message.kind === 'stopped') return new Error('the engine process was stopped');
   if (message.kind === 'mistake') return new UserError(message.mistake);
   const error = new Error(message.message);
   error.stack = message.stack;
