@@ -57,8 +57,17 @@ export class Health {
     this.monitor = createHackingMonitor(answers, { action, klBudget, answersPerPrompt });
   }
 
-  /** Samples the reference: the same answers at every start, so that a resumed run needs none kept. */
-  static async learn(options: PpoOptions, parts: PpoParts, backend: Backend, passes: TokenPasses) {
+  /**
+   * Samples the reference: the same answers at every start, so that a resumed run needs none kept.
+   * @throws the signal's reason when it aborts
+   */
+  static async learn(
+    options: PpoOptions,
+    parts: PpoParts,
+    backend: Backend,
+    passes: TokenPasses,
+    signal: AbortSignal,
+  ): Promise<Health> {
     const { policy, reference, tokenizer, prompts } = parts;
     const { stopIds } = tokenizer;
     const order = new Random(options.seed, 'rollouts').permutation(prompts.length, referenceStep);
@@ -69,13 +78,14 @@ export class Health {
       batchSize: options.generationBatchSize,
       tokenizer: tokenizer.tokenizer,
     });
-    const rollouts = await collectRollouts(generator, chosen, seeds, { ...options, stopIds });
+    const rollouts = await collectRollouts(generator, chosen, seeds, { ...options, stopIds }, signal);
     await generator.close();
     const scores = await paidScores(parts.rewards, rollouts, options);
     const spreads = await ensembleSpreads(parts.ensemble, rollouts);
     const entropies: Float64Array[] = [];
     const rows = rollouts.map(({ tokens }) => tokens);
     for (const batch of tokenBatches(rows, limitsFor(policy.config, options.microBatchTokens))) {
+      signal.throwIfAborted();
       const { entropy } = await passes.logProbs(batch, reference, options.temperature);
       entropies.push(...byRow(batch, entropy));
     }

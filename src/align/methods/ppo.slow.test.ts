@@ -27,6 +27,7 @@ beforeAll(async () => {
   writeFileSync(
     join(root, 'rewards.js'),
     `export const vowels = (answers) => answers.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);
+     export const broken = () => { throw new Error('rewarded'); };
      export const words = (answers) => answers.map(({ row }) => row.word.length);
      export const nothing = (answers) => answers.map(() => 0);`,
   );
@@ -39,13 +40,14 @@ beforeEach(() => {
 const newRun = () => join(root, `run-${runs++}`);
 const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
 
-/** 6 steps of 8 answers unless told otherwise. @param stopAfter aborts when that step is heard */
+/** 6 steps of 8 answers unless told otherwise. @param stopAfter aborts when that step is heard, or at once */
 async function train(
   out: string,
   { specs, ...options }: Partial<PpoOptions> & { specs?: Partial<RewardSpecs> } = {},
-  stopAfter?: number,
+  stopAfter?: number | 'at once',
 ) {
   const controller = new AbortController();
+  if (stopAfter === 'at once') controller.abort();
   const emit = (event: RunEvent) => {
     events.push(event);
     if (event.type === 'step' && event.step === stopAfter) controller.abort();
@@ -101,6 +103,14 @@ describe('a resumed run', () => {
     expect({ ...second, model: '' }).toEqual({ ...uninterrupted, model: '' });
     expect(trainedBytes(cut, uninterrupted.steps)).toEqual(trainedBytes(whole, uninterrupted.steps));
     expect(timelessLog(cut)).toEqual(timelessLog(whole));
+  });
+});
+
+describe('a run that is stopped while the reference answers', () => {
+  it('ends there, before anything is rewarded', async () => {
+    const stopped = train(newRun(), { specs: { reward: [reward('broken')] } }, 'at once');
+    await expect(stopped).rejects.toThrow('This operation was aborted');
+    expect(events).toEqual([]);
   });
 });
 

@@ -40,7 +40,11 @@ import { PpoState, type Totals } from './ppo-state.ts';
 
 export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 
-/** Trains a policy by PPO. @throws UserError before any training when models, rewards or prompts cannot be used */
+/**
+ * Trains a policy by PPO.
+ * @throws UserError before any training when models, rewards or prompts cannot be used; the signal's reason when it
+ * aborts before the first step
+ */
 export async function ppo(
   { specs, ...options }: PpoOptions & { specs: RewardSpecs },
   context: JobContext<RunEvent>,
@@ -78,7 +82,7 @@ class PpoLearner implements Learner {
 
   static async create(options: PpoOptions, parts: PpoParts, backend: Backend, signal: AbortSignal) {
     const passes = new TokenPasses(backend, parts.policy.config);
-    const health = await Health.learn(options, parts, backend, passes);
+    const health = await Health.learn(options, parts, backend, passes, signal);
     return new PpoLearner(options, parts, backend, signal, passes, health);
   }
 
