@@ -10,6 +10,7 @@ import { loadModel, locateModel, type Model } from '../../language/checkpoint/ch
 import type { TokenRow } from '../data/token-row.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
+import { importModule } from './import-module.ts';
 
 /** A reward model's folder, or a function that a module exports; weight 1 unless given. */
 export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
@@ -147,8 +148,9 @@ async function importFunction(module: string, name: string): Promise<RewardFunct
     );
   let exported: Record<string, unknown>;
   try {
-    exported = await import(url);
+    exported = await importModule(url);
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     throw fault((cause as Error).message, cause);
   }
   const value = exported[name];

@@ -1,4 +1,4 @@
-// --reward as it is typed: a folder, FILE.js#NAME or kata:NAME, each with an optional weight such as *0.5.
+// --reward as it is typed: a folder, FILE.js#NAME (or .ts) or kata:NAME, each with an optional weight such as *0.5.
 
 import { z } from 'zod';
 import type { RewardSpec } from '../../align/methods/rewards.ts';
@@ -9,7 +9,7 @@ export const rewardOptions = {
     .array(z.string())
     .min(1)
     .describe(
-      'what answers are worth: folders of reward models, FILE.js#NAME, kata:readability|pass|gold; *0.5 weighs one',
+      'what answers are worth: folders of reward models, FILE.js#NAME or FILE.ts#NAME, kata:readability|pass|gold; *0.5 weighs one',
     ),
 };
 
@@ -33,7 +33,7 @@ function sourceOf(place: string): RewardSpec {
     if (!kataRewards.includes(name)) throw fault(place, `kata:${kataRewards.join(', kata:')}`, name);
     return { module: new URL('../../align/worlds/kata/rewards.js', import.meta.url).href, name };
   }
-  const [, module, name] = /^(.+\.[cm]?js)#(\w+)$/.exec(place) ?? [];
+  const [, module, name] = /^(.+\.[cm]?[jt]s)#(\w+)$/.exec(place) ?? [];
   return module === undefined ? { model: place } : { module, name };
 }
 

@@ -79,15 +79,16 @@ describe("a stage's key", () => {
     ['ppo', 'reward', '[input]', ''],
     ['ppo', 'reward', "['input*0.5']", '*0.5'],
     ['ppo', 'watch', "['kata:pass', 'input.js#f*2']", '.js#f*2'],
+    ['ppo', 'reward', "['input.ts#f']", '.ts#f'],
   ])('changes with what %s reads by %s: %s', async (command, word, value, part) => {
     road.commands = [reward, evaluate, ppo].map(stageCommand);
     const other = word === 'watch' ? ", reward: ['kata:gold']" : '';
     const text = `stages:\n  a: { command: ${command}, model: m, data: [d], ${word}: ${value}${other} }\n`;
-    for (const name of ['m', 'd', 'input', 'input.js']) road.put(name, 'one');
+    for (const name of ['m', 'd', 'input', 'input.js', 'input.ts']) road.put(name, 'one');
     const before = await road.plan(text);
     expect(Object.values(before.stages[0].options).flat()).toContain(road.path(`input${part}`));
     expect(before.stages[0].pathWords).toContain(word);
-    for (const name of ['input', 'input.js']) road.put(name, 'two');
+    for (const name of ['input', 'input.js', 'input.ts']) road.put(name, 'two');
     expect(changed(before, await road.plan(text))).toEqual(['a']);
   });
 

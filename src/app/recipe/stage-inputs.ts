@@ -44,6 +44,6 @@ export function inputNamedBy(option: string, text: string): NamedInput | undefin
   if (text.includes('${')) return undefined;
   if (kind === 'path') return { path: text, part: '' };
   if (kind !== 'reward' || text.startsWith('kata:')) return undefined;
-  const part = /(?:(?<=\.[cm]?js)#\w+)?(?:\*[^*/]+)?$/.exec(text)![0];
+  const part = /(?:(?<=\.[cm]?[jt]s)#\w+)?(?:\*[^*/]+)?$/.exec(text)![0];
   return { path: text.slice(0, text.length - part.length), part };
 }
