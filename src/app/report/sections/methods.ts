@@ -27,7 +27,6 @@ const figures = [
   { name: 'kl', form: fixed(2) },
   { name: 'length', form: fixed(1) },
   { name: 'eos_rate', form: percent },
-  { name: 'continues', form: percent },
 ] as const;
 
 export function methodsSection(report: Report): Section | undefined {
