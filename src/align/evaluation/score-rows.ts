@@ -23,6 +23,8 @@ export interface RowOptions {
   context: number;
   vocabularySize: number;
   strict: boolean;
+  /** A reward is of an answer that has ended; the probability is of the tokens as they are given. */
+  asks: 'probability' | 'reward';
   onFault: (fault: RowFault) => void;
   /** Asked for at the first row of text; rows of ids need none. */
   tokenizer: () => Promise<PromptTokenizer>;
@@ -68,6 +70,7 @@ async function sequencesOf(
     case 'ranking-tokens':
       return 'a ranking is scored as its preferences: prompt, chosen and rejected';
     case 'text':
+      if (options.asks === 'reward') return 'a reward model scores answers to prompts, not texts';
       return piecesOfText(record.text, source, options);
     default:
       return sequencesOfStrings(record, source, options);
@@ -82,9 +85,10 @@ type StringRecord = Exclude<
 async function sequencesOfStrings(
   record: StringRecord,
   source: RowSource,
-  { context, vocabularySize, tokenizer }: RowOptions,
+  { context, vocabularySize, tokenizer, asks }: RowOptions,
 ): Promise<RowSequences | string> {
-  const settings = { maxLength: context, truncation: 'drop', ending: 'as-given', vocabularySize } as const;
+  const ending = asks === 'reward' ? 'append-eos' : 'as-given';
+  const settings = { maxLength: context, truncation: 'drop', ending, vocabularySize } as const;
   if (record.kind === 'preference') {
     const pair = tokenizePreference(record, await tokenizer(), settings, source);
     return isDropped(pair) ? reasonOf(pair) : { kind: 'preference', ...pair };

@@ -99,6 +99,49 @@ describe.skipIf(isMissing)('scoring against golden values', () => {
   });
 });
 
+/** The golden model with a head that counts nothing but its bias, and for `reward` the mean 3 and deviation 4. */
+async function withHead(kind: 'reward' | 'value', weight = 0): Promise<string> {
+  const model = await loadModel(join(golden, 'models/llama'));
+  model.parameters.set('score.weight', new Float32Array(32).fill(weight));
+  model.parameters.set('score.bias', Float32Array.of(5));
+  const path = join(folder, `${kind}-${weight}`);
+  await saveModel(path, { ...model, kind, rewardStatistics: { mean: 3, deviation: 4 } });
+  return path;
+}
+
+describe.skipIf(isMissing)('scoring by a reward model', () => {
+  it('tells rewards on the scale on which they are paid, and their mean', async () => {
+    const { rows, reward, perplexity } = await score(idRows, { model: await withHead('reward') });
+    expect(rows.map((row) => 'reward' in row && row.reward)).toEqual(idRows.map(() => 0.5));
+    expect([reward, perplexity]).toEqual([0.5, undefined]);
+  });
+
+  it('reads an answer of text where it ends, and counts the preferences that it orders rightly', async () => {
+    const model = await withHead('reward', 0.1);
+    const [prompt, better, worse] = ['Say it: ', 'the cat sat', 'a dog'];
+    const alone = await score(
+      [better, worse].map((completion) => ({ prompt, completion })),
+      { model },
+    );
+    const rewards = alone.rows.map((row) => ('reward' in row ? row.reward : Number.NaN));
+    const [chosen, rejected] = rewards[0] > rewards[1] ? [better, worse] : [worse, better];
+    const pairs = [
+      { prompt, chosen, rejected },
+      { prompt, chosen: rejected, rejected: chosen },
+    ];
+    const compared = await score(pairs, { model });
+    expect(compared.accuracy).toBe(0.5);
+    const [first] = compared.rows as { chosen_reward: number; rejected_reward: number }[];
+    expectClose(first.chosen_reward, Math.max(...rewards));
+    expectClose(first.rejected_reward, Math.min(...rewards));
+  });
+
+  it('refuses texts, which are no answers', async () => {
+    const run = score([{ text: 'the cat' }], { model: await withHead('reward') });
+    await expect(run).rejects.toThrow('a reward model scores answers to prompts, not texts');
+  });
+});
+
 describe.skipIf(isMissing)('scoring rows of text (with the golden model)', () => {
   const reference = isMissing
     ? undefined
@@ -215,13 +258,9 @@ describe.skipIf(isMissing)('rows that cannot be scored (with the golden model)',
     await expect(run).rejects.toThrow(/1 faulty rows, .*: the model gives a log-probability of NaN/);
   });
 
-  it.each(['reward', 'value'] as const)('refuses a %s model by its kind', async (kind) => {
-    const model = await loadModel(join(golden, 'models/llama'));
-    model.parameters.set('score.weight', new Float32Array(32));
-    const path = join(folder, kind);
-    await saveModel(path, { ...model, kind });
-    const run = score([good], { model: path });
+  it('refuses a value model by its kind', async () => {
+    const run = score([good], { model: await withHead('value') });
     await expect(run).rejects.toThrow(UserError);
-    await expect(run).rejects.toThrow(`expected a base or policy model, got a ${kind} model`);
+    await expect(run).rejects.toThrow('expected a base or policy or reward model, got a value model');
   });
 });

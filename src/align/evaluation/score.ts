@@ -1,14 +1,16 @@
-// heed score's job: what a model thinks of given answers and texts, row by row and in sum.
+// heed score's job: what a model thinks of given answers and texts, row by row and in sum. A language model says how
+// probable they are, a reward model how good.
 
 import { UserError } from '../../engine/errors.ts';
-import type { Device } from '../../engine/runtime/backend.ts';
+import type { Backend, Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel } from '../../language/checkpoint/checkpoint.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
-import { sequenceLogProbs } from '../scoring/sequences.ts';
+import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
+import { standardScores } from '../scoring/standard-scores.ts';
 import { type ReadRow, type RowOptions, type RowSequences, readScoredRows } from './score-rows.ts';
 
 export interface ScoreOptions {
@@ -26,12 +28,17 @@ export type ScoreEvent =
   | { type: 'fault'; fault: RowFault }
   | { type: 'progress'; tokens: number; total: number };
 
-/** Log-probabilities in nats, summed over the tokens that `tokens` counts. */
+/**
+ * Log-probabilities in nats, summed over the tokens that `tokens` counts; rewards on the scale on which they are paid,
+ * (raw − mean) / deviation.
+ */
 export type ScoredRow = RowSource &
   (
     | { completion_logp: number; tokens: number }
     | { chosen_logp: number; rejected_logp: number; chosen_tokens: number; rejected_tokens: number }
     | { text_logp: number; tokens: number; bytes: number }
+    | { reward: number; tokens: number }
+    | { chosen_reward: number; rejected_reward: number; chosen_tokens: number; rejected_tokens: number }
   );
 
 export interface ScoreResult {
@@ -41,7 +48,9 @@ export interface ScoreResult {
   perplexity?: number;
   /** Of completions and texts. */
   tokens?: number;
-  /** Share of preferences whose chosen answer is the more probable one; absent when there are none. */
+  /** Mean over completions, of a reward model; absent when there are none. */
+  reward?: number;
+  /** Share of preferences whose chosen answer is the more probable, or the better one; absent when there are none. */
   accuracy?: number;
   /** −Σ log-probability / ln 2 / Σ UTF-8 bytes over texts; absent when there are none. */
   bits_per_byte?: number;
@@ -59,12 +68,13 @@ export async function scoreFiles(
   { emit, signal }: JobContext<ScoreEvent>,
 ): Promise<ScoreResult> {
   const folder = await locateModel(options.model);
-  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  const model = await loadModel(folder, { expectKind: ['base', 'policy', 'reward'] });
   const faults: RowFault[] = [];
   const rowOptions: RowOptions = {
     context: model.config.maxPositions,
     vocabularySize: model.config.vocabularySize,
     strict: options.strict,
+    asks: model.kind === 'reward' ? 'reward' : 'probability',
     onFault: (fault) => {
       faults.push(fault);
       emit({ type: 'fault', fault });
@@ -74,12 +84,12 @@ export async function scoreFiles(
   const read = await readAll(options.data, rowOptions, signal);
   const sequences = read.flatMap((row) => listSequences(row.sequences));
   const total = sum(sequences.map(({ ids }) => ids.length));
-  const logProbs = await sequenceLogProbs(await openBackend(options), model, sequences, {
+  const values = await valuesOf(await openBackend(options), model, sequences, {
     batchTokens: options.batchTokens,
     onProgress: (tokens) => emit({ type: 'progress', tokens, total }),
     signal,
   });
-  const rows = judge(read, logProbs, (fault) => setAside(fault, rowOptions));
+  const rows = judge(read, model.kind, values, (fault) => setAside(fault, rowOptions));
   if (rows.length === 0) throw nothingLeft(options.data, faults);
   return { rows, ...summarise(rows), faults: faults.length };
 }
@@ -113,26 +123,39 @@ function listSequences(sequences: RowSequences): readonly TokenRow[] {
   return sequences.pieces;
 }
 
+/** Of each sequence its reward or its log-probability. */
+async function valuesOf(
+  backend: Backend,
+  model: Model,
+  sequences: readonly TokenRow[],
+  options: ScoringOptions,
+): Promise<readonly number[]> {
+  if (model.kind !== 'reward') return [...(await sequenceLogProbs(backend, model, sequences, options))];
+  return standardScores(model, await sequenceScores(backend, model, sequences, options));
+}
+
 /** Rows with their numbers; one of which the model says NaN or −∞ is set aside. */
 function judge(
   read: readonly ReadRow[],
-  logProbs: Float64Array,
+  kind: Model['kind'],
+  values: readonly number[],
   refuse: (fault: RowFault) => void,
 ): ScoredRow[] {
   const rows: ScoredRow[] = [];
   let next = 0;
   for (const { source, sequences, fault } of read) {
     const count = listSequences(sequences).length;
-    const own = logProbs.subarray(next, next + count);
+    const own = values.slice(next, next + count);
     next += count;
-    if (own.every(Number.isFinite)) rows.push({ ...source, ...numbersOf(sequences, own) });
-    else
-      refuse(fault(`the model gives a log-probability of ${own.find((value) => !Number.isFinite(value))}`));
+    const wrong = own.find((value) => !Number.isFinite(value));
+    const what = kind === 'reward' ? 'reward' : 'log-probability';
+    if (wrong !== undefined) refuse(fault(`the model gives a ${what} of ${wrong}`));
+    else rows.push({ ...source, ...(kind === 'reward' ? rewardsOf : likelihoodsOf)(sequences, own) });
   }
   return rows;
 }
 
-function numbersOf(sequences: RowSequences, logProbs: Float64Array) {
+function likelihoodsOf(sequences: RowSequences, logProbs: readonly number[]) {
   switch (sequences.kind) {
     case 'completion':
       return { completion_logp: logProbs[0], tokens: countTargets(sequences.completion) };
@@ -150,6 +173,19 @@ function numbersOf(sequences: RowSequences, logProbs: Float64Array) {
   }
 }
 
+function rewardsOf(sequences: RowSequences, rewards: readonly number[]) {
+  if (sequences.kind === 'completion') {
+    return { reward: rewards[0], tokens: countTargets(sequences.completion) };
+  }
+  if (sequences.kind === 'text') throw new Error('texts have no reward');
+  return {
+    chosen_reward: rewards[0],
+    rejected_reward: rewards[1],
+    chosen_tokens: countTargets(sequences.chosen),
+    rejected_tokens: countTargets(sequences.rejected),
+  };
+}
+
 /** Every token that may be a target but the first, which has no past. */
 function countTargets({ isTrained }: TokenRow): number {
   return isTrained.reduce((count, flag, i) => count + (i > 0 ? flag : 0), 0);
@@ -164,18 +200,26 @@ function summarise(rows: readonly ScoredRow[]): Omit<ScoreResult, 'rows' | 'faul
     ),
     ...texts.map(({ text_logp, tokens }) => ({ logp: text_logp, tokens })),
   ];
-  const preferences = rows.filter((row) => 'chosen_logp' in row);
+  const rewards = rows.flatMap((row) => ('reward' in row ? row.reward : []));
+  const margins = rows.flatMap((row) => marginOf(row) ?? []);
   const tokens = sum(likelihoods.map((row) => row.tokens));
   const bits = -sum(texts.map((row) => row.text_logp)) / Math.LN2;
-  const won = preferences.filter(({ chosen_logp, rejected_logp }) => chosen_logp > rejected_logp);
+  const won = margins.filter((margin) => margin > 0);
   return {
     ...(likelihoods.length > 0 && {
       perplexity: Math.exp(-sum(likelihoods.map(({ logp }) => logp)) / tokens),
       tokens,
     }),
-    ...(preferences.length > 0 && { accuracy: won.length / preferences.length }),
+    ...(rewards.length > 0 && { reward: sum(rewards) / rewards.length }),
+    ...(margins.length > 0 && { accuracy: won.length / margins.length }),
     ...(texts.length > 0 && { bits_per_byte: bits / sum(texts.map(({ bytes }) => bytes)) }),
   };
+}
+
+/** Of a preference: by how much the chosen answer is ahead. */
+function marginOf(row: ScoredRow): number | undefined {
+  if ('chosen_logp' in row) return row.chosen_logp - row.rejected_logp;
+  return 'chosen_reward' in row ? row.chosen_reward - row.rejected_reward : undefined;
 }
 
 function sum(values: Iterable<number>): number {

@@ -1,4 +1,4 @@
-// heed score: log-probabilities, perplexity and preference accuracy of a model on given data.
+// heed score: log-probabilities, perplexity and preference accuracy of a model on given data; of a reward model, rewards.
 
 import { z } from 'zod';
 import type { ScoreEvent, ScoreOptions, ScoreResult } from '../../../align/evaluation/score.ts';
@@ -12,7 +12,8 @@ import type { Terminal } from '../terminal.ts';
 
 export const score = defineCommand({
   name: 'score',
-  description: 'log-probabilities, perplexity, preference accuracy of a model on data',
+  description:
+    'log-probabilities, perplexity, preference accuracy of a model on data, or a reward model’s rewards',
   options: z.object({
     ...modelOptions,
     data: z
@@ -48,6 +49,7 @@ function showSummary({ rows, ...summary }: ScoreResult, terminal: Terminal): voi
   const measures: [string, number | undefined][] = [
     ['perplexity', summary.perplexity],
     ['bits per byte', summary.bits_per_byte],
+    ['reward', summary.reward],
     ['accuracy', summary.accuracy],
   ];
   const counts: [string, number | undefined][] = [
