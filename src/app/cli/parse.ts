@@ -39,7 +39,7 @@ export function parseArguments(
     const parser = addParser(root, command);
     for (const option of specs.flatMap(flags)) parser.addOption(option);
     if (command.positional) parser.argument(`[${command.positional}]`);
-    addFrameOptions(parser);
+    addFrameOptions(parser, command);
     parser.action(() => {
       invocation = resolve(command, specs, parser);
     });
@@ -98,11 +98,12 @@ function forEachParser(parser: Parser, act: (parser: Parser) => void): void {
   for (const child of parser.commands) forEachParser(child, act);
 }
 
-function addFrameOptions(parser: Parser): void {
+function addFrameOptions(parser: Parser, { plan }: Command): void {
+  const shown = plan ? 'show every stage and what it would take' : 'check and print the options';
   parser
     .addOption(new Option('--config <file>', 'options in YAML: the same words without dashes; flags win'))
     .addOption(new Option('--json', 'print the result as one line of JSON; everything else goes to stderr'))
-    .addOption(new Option('--dry-run', 'check and print the options, and stop'));
+    .addOption(new Option('--dry-run', `${shown}, and stop`));
 }
 
 function flags(spec: OptionSpec): Option[] {
