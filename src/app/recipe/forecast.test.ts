@@ -17,18 +17,20 @@ afterEach(() => road.remove());
 
 type Costs = Readonly<Record<string, readonly [seconds: number, megabytes: number]>>;
 
-/** Of a run of recipes/quickstart.yaml, from the costs in its report. */
+/** Of runs of recipes/quickstart.yaml, from the costs in their reports. */
 const quickstart: Costs = {
   data: [3.5, 218],
   sft: [197.6, 587],
   preferences: [19.1, 497],
   'held-out-preferences': [7.5, 470],
   reward: [30.3, 884],
+  'reward-2': [33.2, 866],
   reject: [50.9, 1040],
   dpo: [35.5, 929],
   ppo: [105.1, 1388],
   'ppo-no-kl': [54.9, 1367],
   'ppo-frozen': [23.2, 1180],
+  continuation: [5.9, 420],
   'eval-base': [13.2, 576],
   'eval-sft': [12.3, 598],
   'eval-reject': [13.9, 563],

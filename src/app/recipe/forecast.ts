@@ -50,7 +50,7 @@ interface Models {
   frozen: number;
   passes: number;
 }
-const modelsOf: Readonly<Record<string, Models>> = {
+const modelsOfCommand: Readonly<Record<string, Models>> = {
   pretrain: { trained: 1, frozen: 0, passes: 0 },
   sft: { trained: 1, frozen: 0, passes: 0 },
   reward: { trained: 1, frozen: 0, passes: 0 },
@@ -61,8 +61,13 @@ const modelsOf: Readonly<Record<string, Models>> = {
   // Policy and critic learn; reference and reward model do not; all four judge the answers.
   ppo: { trained: 2, frozen: 2, passes: 4 },
   label: { trained: 0, frozen: 1, passes: 0 },
-  // Policy, reference and reward model.
-  eval: { trained: 0, frozen: 3, passes: 3 },
+  // Sampling is no pass; reference and reward model read the answers where they are named.
+  eval: { trained: 0, frozen: 1, passes: 0 },
+};
+/** Options that name more models to read texts with. */
+const moreModels: Readonly<Record<string, readonly string[]>> = {
+  eval: ['reference', 'reward'],
+  ppo: ['ensemble'],
 };
 const oneModel: Models = { trained: 0, frozen: 1, passes: 1 };
 
@@ -131,7 +136,7 @@ class RoughModel {
   /** Time = arithmetic / its usual rate; memory = weights, moments and the activations of a micro-batch. */
   forecast(stage: PlannedStage, sizes: Sizes | undefined): Forecast {
     if (!sizes) return { seconds: makingSeconds(stage), memoryBytes: programBytes, basis: 'estimated' };
-    const { trained, frozen, passes } = modelsOf[stage.command.name] ?? oneModel;
+    const { trained, frozen, passes } = modelsOf(stage);
     const { parameters } = sizes;
     const { answers, read, learnt } = this.workOf(stage);
     const training = (parameters * (6 * trained * learnt + 2 * passes * read)) / trainingFlops;
@@ -199,6 +204,12 @@ class RoughModel {
   private stageNamed(name: string | undefined): PlannedStage | undefined {
     return this.plan.stages.find((stage) => stage.name === name);
   }
+}
+
+function modelsOf({ command: { name }, options }: PlannedStage): Models {
+  const { trained, frozen, passes } = modelsOfCommand[name] ?? oneModel;
+  const more = (moreModels[name] ?? []).flatMap((option) => textsOf(options[option])).length;
+  return { trained, frozen: frozen + more, passes: passes + more };
 }
 
 /** Decided pairs of a prompt's answers. */
