@@ -57,7 +57,7 @@ export const words = {
   },
   'headline.continues': {
     en: 'The base model continues: {share} of its texts that go on from a question hold no answer.',
-    ko: '기본 모델은 이어 쓸 뿐입니다: 질문 뒤에 이어 쓴 글의 {share}에 답이 없습니다.',
+    ko: '베이스 모델은 이어 쓸 뿐입니다. 질문 뒤에 이어 쓴 글의 {share}에 답이 없습니다.',
   },
   'headline.sft': {
     en: 'Supervised fine-tuning: held-out pass rate {before} → {after}.',
@@ -401,6 +401,10 @@ export const words = {
   'figure.strengths.2': { en: 'better', ko: '나음' },
   'figure.strengths.3': { en: 'much better', ko: '훨씬 나음' },
   'figure.readability.answers': { en: 'mean criterion of all answers', ko: '모든 답의 평균 기준' },
+  'figure.median_seconds': {
+    en: 'median seconds of a judgement, simulated',
+    ko: '판단 하나에 걸린 시간의 중앙값, 초 (모의)',
+  },
   'figure.readability.chosen': { en: 'mean criterion of chosen ones', ko: '선택된 답의 평균 기준' },
   'figure.readability.rejected': { en: 'mean criterion of rejected ones', ko: '거부된 답의 평균 기준' },
   'figure.name': { en: 'figure', ko: '항목' },
