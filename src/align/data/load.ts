@@ -54,93 +54,67 @@ export interface RankingRow {
 
 const ROWS_PER_PROGRESS = 1000;
 
-/**
- * Instruction rows of all files, in order.
- * @throws UserError when no row is left, when a file cannot be opened, or when the tokenizer has no usable EOS;
- * FormatError at the first bad row when strict
- */
-export async function loadInstructionRows(
+/** Reads, tokenises and counts one kind of row. */
+type Load<Row> = (
   files: readonly string[],
   tokenizer: PromptTokenizer,
   options: LoadOptions,
-): Promise<{ rows: TokenRow[]; report: DataReport }> {
-  requireEndToken(tokenizer);
-  const tally = new DataTally();
-  const seen = new Set<string>();
-  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
-  return loadRows(files, options, tally, {
-    accepts: isInstruction,
-    expected: 'an instruction (Alpaca, prompt/completion or messages)',
-    take: (record, source) => tokenizeInstruction(record, tokenizer, settings, source),
-    sequences: (row) => [row],
-    onKept(row) {
-      if (isRepeated(digest(row), seen)) tally.addNotice('duplicate');
-    },
-  });
-}
+) => Promise<{ rows: Row[]; report: DataReport }>;
 
-/** Preference rows of all files, in order; errors as loadInstructionRows. Contradictions are kept and counted. */
-export async function loadPreferenceRows(
-  files: readonly string[],
-  tokenizer: PromptTokenizer,
-  options: LoadOptions,
-): Promise<{ rows: PreferenceRow[]; report: DataReport }> {
-  requireEndToken(tokenizer);
-  const tally = new DataTally();
-  const seen = new Set<string>();
-  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
-  return loadRows(files, options, tally, {
-    accepts: isPreference,
-    expected: 'a preference (prompt, chosen, rejected)',
-    take: (record, source) => takePreference(record, tokenizer, settings, source),
-    sequences: ({ chosen, rejected }) => [chosen, rejected],
-    onKept: (row) => noticeRepeats(row, seen, tally),
-  });
-}
+/** Instruction rows of all files, in order; errors as loadRows. */
+export const loadInstructionRows: Load<TokenRow> = (...asked) =>
+  loadRows(
+    {
+      accepts: isInstruction,
+      expected: 'an instruction (Alpaca, prompt/completion or messages)',
+      take: tokenizeInstruction,
+      sequences: (row) => [row],
+      says: digest,
+    },
+    ...asked,
+  );
+
+/** Preference rows of all files, in order; errors as loadRows. Contradictions are kept and counted. */
+export const loadPreferenceRows: Load<PreferenceRow> = (...asked) =>
+  loadRows(
+    {
+      accepts: isPreference,
+      expected: 'a preference (prompt, chosen, rejected)',
+      take: takePreference,
+      sequences: ({ chosen, rejected }) => [chosen, rejected],
+      says: opinionOf,
+      contradicts: oppositeOf,
+    },
+    ...asked,
+  );
 
 /** Marked answers and preferences of all files, in order; errors and contradictions as loadPreferenceRows. */
-export async function loadMarkedRows(
-  files: readonly string[],
-  tokenizer: PromptTokenizer,
-  options: LoadOptions,
-): Promise<{ rows: (MarkedRow | PreferenceRow)[]; report: DataReport }> {
-  requireEndToken(tokenizer);
-  const tally = new DataTally();
-  const seen = new Set<string>();
-  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
-  return loadRows(files, options, tally, {
-    accepts: isMarkedOrPreference,
-    expected:
-      'an answer with a label of true or false (prompt, completion, label) or a preference (prompt, chosen, rejected)',
-    take: (record, source) =>
-      isMarked(record)
-        ? takeMarked(record, tokenizer, settings, source)
-        : takePreference(record, tokenizer, settings, source),
-    sequences: (row) => ('answer' in row ? [row.answer] : [row.chosen, row.rejected]),
-    onKept: (row) => noticeRepeats(row, seen, tally),
-  });
-}
-
-/** Rankings of all files, in order, a preference being one of two answers; errors as loadInstructionRows. */
-export async function loadRankingRows(
-  files: readonly string[],
-  tokenizer: PromptTokenizer,
-  options: LoadOptions,
-): Promise<{ rows: RankingRow[]; report: DataReport }> {
-  requireEndToken(tokenizer);
-  const tally = new DataTally();
-  const seen = new Set<string>();
-  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
-  return loadRows(files, options, tally, {
-    accepts: isComparison,
-    expected: 'a ranking (prompt, ranked) or a preference (prompt, chosen, rejected)',
-    take: (record, source) => takeRanking(record, tokenizer, settings, source),
-    sequences: ({ answers }) => answers,
-    onKept({ answers }) {
-      if (isRepeated(answers.map(digest).join(' '), seen)) tally.addNotice('duplicate');
+export const loadMarkedRows: Load<MarkedRow | PreferenceRow> = (...asked) =>
+  loadRows(
+    {
+      accepts: isMarkedOrPreference,
+      expected:
+        'an answer with a label of true or false (prompt, completion, label) or a preference (prompt, chosen, rejected)',
+      take: (record, ...by) => (isMarked(record) ? takeMarked(record, ...by) : takePreference(record, ...by)),
+      sequences: (row) => ('answer' in row ? [row.answer] : [row.chosen, row.rejected]),
+      says: opinionOf,
+      contradicts: oppositeOf,
     },
-  });
-}
+    ...asked,
+  );
+
+/** Rankings of all files, in order, a preference being one of two answers; errors as loadRows. */
+export const loadRankingRows: Load<RankingRow> = (...asked) =>
+  loadRows(
+    {
+      accepts: isComparison,
+      expected: 'a ranking (prompt, ranked) or a preference (prompt, chosen, rejected)',
+      take: takeRanking,
+      sequences: ({ answers }) => answers,
+      says: ({ answers }) => answers.map(digest).join(' '),
+    },
+    ...asked,
+  );
 
 function takePreference(
   record: PreferenceRecord,
@@ -180,23 +154,43 @@ interface RowKind<Accepted extends DataRecord, Row extends object> {
   accepts: (record: DataRecord) => record is Accepted;
   /** For the message when a row is another kind of record. */
   expected: string;
-  take: (record: Accepted, source: RowSource) => Row | Dropped;
+  take: (
+    record: Accepted,
+    tokenizer: PromptTokenizer,
+    settings: TokenizeOptions,
+    source: RowSource,
+  ) => Row | Dropped;
   sequences: (row: Row) => TokenRow[];
-  onKept: (row: Row) => void;
+  /** Rows that say the same are duplicates. */
+  says: (row: Row) => string;
+  /** What the opposite of the row would say, where there is one. */
+  contradicts?: (row: Row) => string;
 }
 
+/**
+ * @throws UserError when no row is left, when a file cannot be opened, or when the tokenizer has no usable EOS;
+ * FormatError at the first bad row when strict
+ */
 async function loadRows<Accepted extends DataRecord, Row extends object>(
-  files: readonly string[],
-  options: LoadOptions,
-  tally: DataTally,
   kind: RowKind<Accepted, Row>,
+  files: readonly string[],
+  tokenizer: PromptTokenizer,
+  options: LoadOptions,
 ): Promise<{ rows: Row[]; report: DataReport }> {
+  requireEndToken(tokenizer);
+  const tally = new DataTally();
+  const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
+  const take = (record: Accepted, source: RowSource) => kind.take(record, tokenizer, settings, source);
+  const said = new Set<string>();
   const rows: Row[] = [];
   const fingerprints: Fingerprint[] = [];
   for (const file of files) {
-    for await (const row of readFile(file, options, tally, kind, fingerprints)) {
+    for await (const row of readFile(file, options, tally, { ...kind, take }, fingerprints)) {
       tally.addKept(kind.sequences(row));
-      kind.onKept(row);
+      const own = kind.says(row);
+      if (kind.contradicts && said.has(kind.contradicts(row))) tally.addNotice('contradiction');
+      if (said.has(own)) tally.addNotice('duplicate');
+      said.add(own);
       rows.push(row);
     }
   }
@@ -209,11 +203,17 @@ async function loadRows<Accepted extends DataRecord, Row extends object>(
   });
 }
 
+/** What a file's rows are taken by. */
+interface Taking<Accepted extends DataRecord, Row extends object>
+  extends Pick<RowKind<Accepted, Row>, 'accepts' | 'expected'> {
+  take: (record: Accepted, source: RowSource) => Row | Dropped;
+}
+
 async function* readFile<Accepted extends DataRecord, Row extends object>(
   file: string,
   options: LoadOptions,
   tally: DataTally,
-  kind: RowKind<Accepted, Row>,
+  kind: Taking<Accepted, Row>,
   fingerprints: Fingerprint[],
 ): AsyncGenerator<Row> {
   const fingerprint = startFingerprint(file);
@@ -244,7 +244,7 @@ function takeRow<Accepted extends DataRecord, Row extends object>(
   { value, line, offset }: JsonRow,
   reading: ReadOptions,
   tally: DataTally,
-  kind: RowKind<Accepted, Row>,
+  kind: Taking<Accepted, Row>,
 ): Row | undefined {
   const record = recognise(value);
   if (record.kind === 'unrecognised' || !kind.accepts(record)) {
@@ -291,19 +291,15 @@ function digest(row: TokenRow): string {
   return createHash('sha1').update(row.ids).update(row.isTrained).digest('base64').slice(0, 16);
 }
 
-/** A row says the opposite of another when chosen and rejected, or good and bad, change places. */
-function noticeRepeats(row: MarkedRow | PreferenceRow, seen: Set<string>, tally: DataTally): void {
-  const opinion = (isTurned: boolean): string => {
-    if ('answer' in row) return `${digest(row.answer)} ${row.isDesirable !== isTurned}`;
-    const [better, worse] = isTurned ? [row.rejected, row.chosen] : [row.chosen, row.rejected];
-    return `${digest(better)} ${digest(worse)}`;
-  };
-  if (seen.has(opinion(true))) tally.addNotice('contradiction');
-  if (isRepeated(opinion(false), seen)) tally.addNotice('duplicate');
+type Opinion = MarkedRow | PreferenceRow;
+
+function opinionOf(row: Opinion): string {
+  if ('answer' in row) return `${digest(row.answer)} ${row.isDesirable}`;
+  return `${digest(row.chosen)} ${digest(row.rejected)}`;
 }
 
-function isRepeated(key: string, seen: Set<string>): boolean {
-  if (seen.has(key)) return true;
-  seen.add(key);
-  return false;
+/** Chosen and rejected, or good and bad, change places. */
+function oppositeOf(row: Opinion): string {
+  if ('answer' in row) return opinionOf({ ...row, isDesirable: !row.isDesirable });
+  return opinionOf({ chosen: row.rejected, rejected: row.chosen });
 }

@@ -32,9 +32,14 @@ export function coach(
   record: readonly Standing[],
   test: readonly string[],
 ): { startWith: string; passes: boolean } {
-  const solved = (topic: string) => record.find((standing) => standing.topic === topic)?.solved ?? 0;
-  const weakest = test.reduce((worst, topic) => (solved(topic) < solved(worst) ? topic : worst));
-  return { startWith: weakest, passes: test.every((topic) => solved(topic) >= ENOUGH) };
+  const tested = standingsOf(test, record);
+  const weakest = tested.reduce((worst, standing) => (standing.solved < worst.solved ? standing : worst));
+  return { startWith: weakest.topic, passes: tested.every(({ solved }) => solved >= ENOUGH) };
+}
+
+/** In the order of the topics; one that the record lacks has none solved. */
+export function standingsOf(topics: readonly string[], record: readonly Standing[]): Standing[] {
+  return topics.map((topic) => record.find((standing) => standing.topic === topic) ?? { topic, solved: 0 });
 }
 
 const instructions: Readonly<Record<Wording, readonly string[]>> = {
@@ -63,7 +68,7 @@ export function makeCoachingRequest(
   const dice = new Dice(seed, 'requests', 4 * index + (split === 'train' ? 0 : 1));
   const { record, test } = drawStanding(dice, split);
   const { startWith, passes } = coach(record, test);
-  const tested = test.map((topic) => record.find((standing) => standing.topic === topic)!);
+  const tested = standingsOf(test, record);
   return {
     record,
     test,

@@ -1,9 +1,10 @@
 // Text for pretraining, as endless streams of documents. `forum`: questions that are followed by more questions, so
 // that a model of it continues and does not answer. `code`: files of mixed quality. `textbook`: lessons and worked
 // examples. `exercises`: a task as a comment and its solution. Only compositions of the training part occur.
-// A base model that shall not answer yet takes mostly `forum` and `code`: the last two pair tasks with programs.
+// Of a question that stands alone only `forum` tells how it goes on, and there no answer follows; the last two pair tasks
+// with programs.
 
-import { coach, describeSolved, describeStanding, drawStanding } from './coaching.ts';
+import { coach, describeSolved, describeStanding, drawStanding, standingsOf } from './coaching.ts';
 import type { Composition } from './composition.ts';
 import { Dice } from './dice.ts';
 import { families } from './operation.ts';
@@ -198,9 +199,8 @@ function advice(dice: Dice): string {
   const readings = Array.from({ length: READINGS_A_PAGE }, () => {
     const { record, test } = drawStanding(dice, 'train', topics);
     const { startWith, passes } = coach(record, test);
-    const tested = test.map((topic) => record.find((standing) => standing.topic === topic)!);
-    const fewest = tested.filter(({ topic }) => topic === startWith);
-    return `${describeStanding(record, test)}\nOf the test: ${describeSolved(tested)}. Fewest: ${describeSolved(fewest)}. The test is ${passes ? 'passed' : 'failed'}.`;
+    const [tested, fewest] = [test, [startWith]].map((named) => describeSolved(standingsOf(named, record)));
+    return `${describeStanding(record, test)}\nOf the test: ${tested}. Fewest: ${fewest}. The test is ${passes ? 'passed' : 'failed'}.`;
   });
   return ['Reading records.', ...readings].join('\n\n');
 }
