@@ -1,6 +1,6 @@
-// The tokenizer of a model that is only asked, not trained: its EOS may come from the model's configuration, and may
-// be its padding token, for nothing here is padded with it.
+// The tokenizer of a model's folder, whose EOS may be named beside the tokenizer, as GPT-2's is, in config.json alone.
 
+import { readSpecialTokens } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { PromptTokenizer } from './prompt-tokenizer.ts';
@@ -14,10 +14,15 @@ export interface ModelTokenizer {
 }
 
 /**
- * @param folder the model's
+ * @param folder the model's, or the tokenizer's alone
+ * @param config the model's, where it has been read
  * @throws UserError when the folder has no tokenizer
  */
-export async function loadModelTokenizer(folder: string, { tokens }: ModelConfig): Promise<ModelTokenizer> {
+export async function loadModelTokenizer(
+  folder: string,
+  config?: Pick<ModelConfig, 'tokens'>,
+): Promise<ModelTokenizer> {
+  const tokens = config?.tokens ?? (await readSpecialTokens(folder));
   const tokenizer = await Tokenizer.load(folder);
   const { bos, eos = tokens.eos[0] } = tokenizer.special;
   const prompts: PromptTokenizer = {

@@ -7,7 +7,7 @@ export interface PromptTokenizer {
   encode(text: string, options?: { parseSpecial?: boolean; addSpecialTokens?: boolean }): number[];
   /** Special tokens appear by name unless `skipSpecial`. */
   decode(ids: readonly number[], options?: { skipSpecial?: boolean }): string;
-  readonly special: { bos?: number; eos?: number; pad?: number };
+  readonly special: { bos?: number; eos?: number };
   /** Highest id + 1. */
   readonly vocabularySize?: number;
   /** tokenizer_config.json, which may hold a chat template. */
@@ -15,28 +15,18 @@ export interface PromptTokenizer {
 }
 
 /**
- * The token that ends a completion.
- * @throws UserError when there is none, or when it is the padding token: a model trained so would never stop
+ * The token that ends a completion. It may be the padding token too: padding is told by its place, never by its id.
+ * @throws UserError when there is none
  */
 export function requireEndToken(tokenizer: PromptTokenizer): number {
-  const { eos, pad } = tokenizer.special;
-  if (eos === undefined) {
-    throw new UserError({
-      where: 'tokenizer',
-      expected: 'an end-of-text token (eos_token)',
-      found: 'none',
-      advice: 'naming one as eos_token in tokenizer_config.json',
-    });
-  }
-  if (eos === pad) {
-    throw new UserError({
-      where: 'tokenizer',
-      expected: 'an end-of-text token that differs from the padding token',
-      found: `${tokenName(tokenizer, eos)} (id ${eos}) for both`,
-      advice: 'naming another pad_token in tokenizer_config.json',
-    });
-  }
-  return eos;
+  const { eos } = tokenizer.special;
+  if (eos !== undefined) return eos;
+  throw new UserError({
+    where: 'tokenizer',
+    expected: 'an end-of-text token (eos_token)',
+    found: 'none',
+    advice: 'naming one as eos_token in tokenizer_config.json, or as eos_token_id in config.json',
+  });
 }
 
 /** The tokens that the tokenizer puts before any text: its BOS token or nothing. */

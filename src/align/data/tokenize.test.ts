@@ -172,13 +172,15 @@ describe('what cannot be trained is dropped by name', () => {
     expect(dropped(ids, { ...right, maxLength: 4 })).toEqual({ dropped: 'prompt-too-long' });
   });
 
-  it('refuses a tokenizer without EOS, or with EOS as padding, by name', () => {
+  it('refuses a tokenizer without EOS, and takes one that pads with it', () => {
     const without = trainTokenizer(['a'], { vocabularySize: 256 });
     expect(() => tokenizeInstruction(pair('a', 'b'), without, options)).toThrow(
       'an end-of-text token (eos_token)',
     );
     const same = trainTokenizer(['a'], { vocabularySize: 257, eos: '</s>', pad: '</s>' });
-    expect(() => tokenizeInstruction(pair('a', 'b'), same, options)).toThrow('got </s> (id 0) for both');
+    const row = tokenizeInstruction(pair('a', 'b'), same, options);
+    expect(row).toMatchObject({ isTrained: Uint8Array.of(0, 1, 1) });
+    expect('ids' in row && row.ids[2]).toBe(same.special.eos);
   });
 });
 

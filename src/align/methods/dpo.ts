@@ -10,11 +10,11 @@ import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { hashFolder } from '../../language/checkpoint/commit.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadMarkedRows, loadPreferenceRows, type MarkedRow, type PreferenceRow } from '../data/load.ts';
+import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -137,7 +137,8 @@ async function judgedRows(
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
   const load = loss === 'kto' ? loadMarkedRows : loadPreferenceRows;
-  const { rows, report } = await load(options.data, await Tokenizer.load(folder), {
+  const { prompts } = await loadModelTokenizer(folder, config);
+  const { rows, report } = await load(options.data, prompts, {
     ...{ maxLength, truncation, strict },
     vocabularySize: config.vocabularySize,
     onFault: run.setAside,

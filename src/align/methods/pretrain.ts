@@ -12,10 +12,11 @@ import {
 } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
+import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { requireEndToken } from '../data/prompt-tokenizer.ts';
 import type { RowFault } from '../data/read.ts';
 import { readTexts, tokenizeTexts } from '../data/texts.ts';
@@ -70,13 +71,11 @@ export async function pretrain(
   }
 }
 
-async function startingModel(options: PretrainOptions): Promise<{ model: Model; tokenizer: Tokenizer }> {
+async function startingModel(options: PretrainOptions): Promise<{ model: Model; tokenizer: ModelTokenizer }> {
   if (options.model) {
     const folder = await locateModel(options.model);
-    return {
-      model: await loadModel(folder, { expectKind: ['base'] }),
-      tokenizer: await Tokenizer.load(folder),
-    };
+    const model = await loadModel(folder, { expectKind: ['base'] });
+    return { model, tokenizer: await loadModelTokenizer(folder, model.config) };
   }
   if (!options.tokenizer) {
     throw new UserError({
@@ -86,12 +85,13 @@ async function startingModel(options: PretrainOptions): Promise<{ model: Model; 
       advice: '`heed tokenizer train --data FILE --out DIR` and --tokenizer DIR',
     });
   }
-  const tokenizer = await Tokenizer.load(options.tokenizer);
+  const tokenizer = await loadModelTokenizer(options.tokenizer);
   const config = newConfig(options, tokenizer);
   const parameters = new Map(
     parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, options.seed, i)]),
   );
-  return { model: { kind: 'base', config, parameters, tokenizerFiles: filesOf(tokenizer) }, tokenizer };
+  const tokenizerFiles = filesOf(tokenizer.tokenizer);
+  return { model: { kind: 'base', config, parameters, tokenizerFiles }, tokenizer };
 }
 
 function filesOf(tokenizer: Tokenizer): TokenizerFiles {
@@ -104,7 +104,7 @@ function filesOf(tokenizer: Tokenizer): TokenizerFiles {
 }
 
 /** A configuration as the family publishes it. @throws UserError when the sizes do not divide each other */
-function newConfig(options: ArchitectureOptions, tokenizer: Tokenizer): ModelConfig {
+function newConfig(options: ArchitectureOptions, { tokenizer, prompts }: ModelTokenizer): ModelConfig {
   const { family, layers, hiddenSize, heads, keyValueHeads = heads, context } = options;
   const isGpt2 = family === 'gpt2';
   if (hiddenSize % (2 * heads) !== 0 || heads % keyValueHeads !== 0 || (isGpt2 && keyValueHeads !== heads)) {
@@ -114,7 +114,7 @@ function newConfig(options: ArchitectureOptions, tokenizer: Tokenizer): ModelCon
       found: `${hiddenSize}, ${heads}, ${keyValueHeads}`,
     });
   }
-  const eos = requireEndToken(tokenizer);
+  const eos = requireEndToken(prompts);
   return {
     family,
     vocabularySize: tokenizer.vocabularySize,
@@ -138,7 +138,7 @@ function newConfig(options: ArchitectureOptions, tokenizer: Tokenizer): ModelCon
 }
 
 async function corpus(
-  tokenizer: Tokenizer,
+  { tokenizer, prompts }: ModelTokenizer,
   config: ModelConfig,
   options: PretrainOptions,
   onFault: (fault: RowFault) => void,
@@ -159,10 +159,10 @@ async function corpus(
   }
   async function* pieces() {
     for (const file of options.data) {
-      yield* tokenizeTexts(readTexts(file, { strict: options.strict, onFault }), tokenizer);
+      yield* tokenizeTexts(readTexts(file, { strict: options.strict, onFault }), prompts);
     }
   }
-  const stream = await TokenStream.collect(pieces(), options.windowLength, requireEndToken(tokenizer));
+  const stream = await TokenStream.collect(pieces(), options.windowLength, requireEndToken(prompts));
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
   return { stream, files };
 }

@@ -14,7 +14,6 @@ import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
 import { headWeight, initialHeadWeight } from '../../language/model/scalar-head.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
@@ -25,6 +24,7 @@ import {
   loadRankingRows,
   type PreferenceRow,
 } from '../data/load.ts';
+import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -127,7 +127,7 @@ async function comparisons(
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
-  const tokenizer = await Tokenizer.load(folder);
+  const { prompts: tokenizer } = await loadModelTokenizer(folder, config);
   const reading: LoadOptions = {
     ...{ maxLength, truncation, strict, onFault: run.setAside },
     vocabularySize: config.vocabularySize,

@@ -5,11 +5,11 @@
 import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadInstructionRows } from '../data/load.ts';
+import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -64,8 +64,8 @@ async function demonstrations(
       found: `${maxLength}`,
     });
   }
-  const tokenizer = await Tokenizer.load(folder);
-  return loadInstructionRows(options.data, tokenizer, {
+  const { prompts } = await loadModelTokenizer(folder, config);
+  return loadInstructionRows(options.data, prompts, {
     maxLength,
     truncation: options.truncation,
     vocabularySize: config.vocabularySize,

@@ -2,11 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadModelTokenizer, type ModelTokenizer } from '../../align/data/model-tokenizer.ts';
 import { recognise } from '../../align/data/records.ts';
 import { isDropped } from '../../align/data/token-row.ts';
 import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/tokenize.ts';
 import type { Sample } from '../../align/methods/best-of.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
+import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { ShownToken, TokenRole } from './document.ts';
 import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
 import { askedText, readHeldOut } from './samples.ts';
@@ -27,7 +28,7 @@ const ROWS_LOOKED_AT = 60;
 /** Empty when no stage has left a tokenizer. */
 export async function readExhibits(road: Road): Promise<Exhibits> {
   const tokenizer = await findTokenizer(road);
-  if (!tokenizer || tokenizer.special.eos === undefined) return {};
+  if (!tokenizer || tokenizer.prompts.special.eos === undefined) return {};
   return {
     demonstration: await demonstrationOf(road, tokenizer),
     preference: await preferenceOf(road, tokenizer),
@@ -36,20 +37,23 @@ export async function readExhibits(road: Road): Promise<Exhibits> {
   };
 }
 
-async function findTokenizer(road: Road): Promise<Tokenizer | undefined> {
+async function findTokenizer(road: Road): Promise<ModelTokenizer | undefined> {
   for (const { folder } of road.stages) {
     const model = join(folder, 'model');
-    if (existsSync(join(model, 'tokenizer.json'))) return Tokenizer.load(model);
+    if (existsSync(join(model, 'tokenizer.json'))) return loadModelTokenizer(model);
   }
   return undefined;
 }
 
-async function demonstrationOf(road: Road, tokenizer: Tokenizer): Promise<ShownToken[] | undefined> {
+async function demonstrationOf(
+  road: Road,
+  { tokenizer, prompts }: ModelTokenizer,
+): Promise<ShownToken[] | undefined> {
   const rows = await readRowsIfThere(stageNamed(road, 'data'), 'instructions.jsonl', ROWS_LOOKED_AT);
   const tokenized = rows.flatMap((row) => {
     const record = recognise(row);
     if (record.kind !== 'alpaca') return [];
-    const tokens = tokenizeInstruction(record, tokenizer, {
+    const tokens = tokenizeInstruction(record, prompts, {
       maxLength: Number.POSITIVE_INFINITY,
       truncation: 'drop',
     });
@@ -62,7 +66,7 @@ async function demonstrationOf(road: Road, tokenizer: Tokenizer): Promise<ShownT
   );
 }
 
-async function preferenceOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['preference']> {
+async function preferenceOf(road: Road, { tokenizer }: ModelTokenizer): Promise<Exhibits['preference']> {
   const rows = await readRowsIfThere(stageNamed(road, 'preferences'), 'preferences.jsonl', ROWS_LOOKED_AT);
   const ids = (row: Record<string, unknown>, key: string) => row[key] as number[];
   const isClear = (row: Record<string, unknown>) =>
@@ -77,18 +81,18 @@ async function preferenceOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits[
   };
 }
 
-async function sampledOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['sampled']> {
+async function sampledOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['sampled']> {
   const stage = stageNamed(road, 'reject');
   if (stage?.options.pick === 'random') return undefined;
   const samples = await readRowsIfThere(stage, 'samples/round-1.jsonl', 4 * ROWS_LOOKED_AT);
-  const prompts = await readRowsIfThere(stageNamed(road, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
-  for (const [index, row] of prompts.entries()) {
+  const asked = await readRowsIfThere(stageNamed(road, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
+  for (const [index, row] of asked.entries()) {
     const answers = (samples as unknown as Sample[]).filter(({ prompt }) => prompt === index);
     if (!isTelling(answers)) continue;
     const record = recognise({ output: '', ...row });
     if (record.kind !== 'alpaca') return undefined;
     return {
-      prompt: showTokens(tokenizer, tokenizeRecordPrompt(record, tokenizer), () => 'context'),
+      prompt: showTokens(tokenizer, tokenizeRecordPrompt(record, prompts), () => 'context'),
       answers: answers
         .toSorted((a, b) => b.reward - a.reward)
         .map(({ ids, reward }, rank) => ({
@@ -113,7 +117,7 @@ function isTelling(answers: readonly Sample[]): boolean {
 }
 
 /** PPO keeps no tokens of its rollouts; what its model answered later is cut in the same way. */
-async function answerOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['answer']> {
+async function answerOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['answer']> {
   const answers = await readRowsIfThere(stageNamed(road, 'eval-ppo'), 'answers.jsonl', ROWS_LOOKED_AT);
   const answer = answers.find(({ proxy, tokens, finish }) => {
     return typeof proxy === 'number' && finish === 'stop' && (tokens as number) <= MOST_TOKENS;
@@ -121,8 +125,8 @@ async function answerOf(road: Road, tokenizer: Tokenizer): Promise<Exhibits['ans
   if (!answer) return undefined;
   const asked = (await readHeldOut(road)).find((request) => askedText(request) === answer.prompt);
   const { instruction, input } = asked ?? { instruction: answer.prompt as string };
-  const prompt = tokenizeRecordPrompt({ kind: 'alpaca', instruction, input, output: '' }, tokenizer);
-  const actions = [...tokenizer.encode(answer.text as string), tokenizer.special.eos!];
+  const prompt = tokenizeRecordPrompt({ kind: 'alpaca', instruction, input, output: '' }, prompts);
+  const actions = [...tokenizer.encode(answer.text as string), prompts.special.eos!];
   return {
     tokens: answerTokens(prompt, actions, tokenizer),
     reward: answer.proxy as number,

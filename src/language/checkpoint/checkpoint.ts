@@ -101,6 +101,21 @@ export async function loadModel(
   };
 }
 
+/** What a folder's config.json and generation_config.json say of special tokens; without these files, nothing. */
+export async function readSpecialTokens(folder: string): Promise<ModelConfig['tokens']> {
+  const names = (await filesIn(folder)) ?? [];
+  let tokens: ModelConfig['tokens'] = { eos: [] };
+  for (const name of ['config.json', 'generation_config.json']) {
+    if (!names.includes(name)) continue;
+    const anyVocabulary = { vocabularySize: Number.MAX_SAFE_INTEGER };
+    tokens = {
+      ...tokens,
+      ...(await readGeneration(join(await resolveFolder(folder), name), anyVocabulary)).tokens,
+    };
+  }
+  return tokens;
+}
+
 async function readJson(path: string): Promise<unknown> {
   try {
     return parseJson(await readFile(path, 'utf8'), path);
@@ -130,7 +145,7 @@ function refuseOtherKinds(folder: string, kind: CheckpointKind, expected?: reado
   });
 }
 
-async function readGeneration(path: string, config: ModelConfig) {
+async function readGeneration(path: string, config: Pick<ModelConfig, 'vocabularySize'>) {
   const json = await readJson(path);
   const fields = new Fields(json, path);
   const { eos, ...bosAndPad } = parseTokens(fields, config);
