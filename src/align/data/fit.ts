@@ -28,7 +28,10 @@ export function fitTokens(
 ): TokenRow | Dropped {
   const { ids, isTrained } = tokens;
   const vocabularySize = options.vocabularySize ?? tokenizer.vocabularySize ?? Number.POSITIVE_INFINITY;
-  if (ids.some((id) => id >= vocabularySize)) return { dropped: 'unknown-token-id' };
+  const unknown = ids.find((id) => id >= vocabularySize);
+  if (unknown !== undefined) {
+    return { dropped: 'unknown-token-id', detail: `${unknown} of 0 to ${vocabularySize - 1}` };
+  }
   const promptLength = isTrained.indexOf(1);
   if (promptLength < 0) return { dropped: 'no-trained-token' };
   const excess = ids.length - options.maxLength;

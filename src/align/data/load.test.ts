@@ -23,6 +23,8 @@ function file(name: string, ...rows: (object | string)[]): string {
 
 const tokenizer = trainTokenizer(['hello world'], { vocabularySize: 258, eos: '</s>', pad: '<pad>' });
 const options = { maxLength: 64, truncation: 'drop' } as const;
+const ask = (content: string) => ({ messages: [{ role: 'user', content }] });
+const ids = (prompt: number, completion: number) => ({ prompt_ids: [prompt], completion_ids: [completion] });
 
 describe('loadInstructionRows', () => {
   it('keeps good rows, drops and sets aside the others, and counts each by its reason', async () => {
@@ -49,7 +51,7 @@ describe('loadInstructionRows', () => {
       rows: 8,
       kept: 3,
       dropped: { 'empty-completion': 1, 'sequence-too-long': 1 },
-      faults: 3,
+      faults: 4,
       notices: { duplicate: 1 },
       tokens: 18,
       trainedTokens: 10,
@@ -57,6 +59,10 @@ describe('loadInstructionRows', () => {
     });
     expect(faults).toEqual([
       { file: path, line: 2, offset: 35, reason: expect.stringMatching(/^not JSON/), raw: '{"prompt":' },
+      {
+        ...{ file: path, line: 3, offset: 46, raw: '{"prompt":"ab","completion":" "}' },
+        reason: 'a completion is empty or only white space',
+      },
       {
         file: path,
         line: 6,
@@ -74,14 +80,70 @@ describe('loadInstructionRows', () => {
     ]);
   });
 
-  it('stops at an unreadable or unrecognised row when strict, but not at a dropped one', async () => {
+  it('stops at an unreadable or unrecognised row when strict', async () => {
     const odd = file('odd.jsonl', { prompt: 'a', completion: 'b' }, { question: 'c' });
     await expect(loadInstructionRows([odd], tokenizer, { ...options, strict: true })).rejects.toThrow(
-      `${odd}:2: expected a readable row (--strict), got no known format has the keys question`,
+      `${odd}:2: expected a usable row (--strict), got no known format has the keys question`,
     );
-    const blank = file('blank.jsonl', { prompt: 'a', completion: 'b' }, { prompt: 'a', completion: '' });
-    const { report } = await loadInstructionRows([blank], tokenizer, { ...options, strict: true });
-    expect(report.dropped).toEqual({ 'empty-completion': 1 });
+  });
+
+  const good = { prompt: 'a', completion: 'b' };
+  const pair = { prompt: 'p', chosen: 'a', rejected: 'b' };
+  const long = 'x'.repeat(100);
+  it.each<[string, (...of: Parameters<typeof loadInstructionRows>) => Promise<unknown>, object[], RegExp]>([
+    [
+      'an empty completion',
+      loadInstructionRows,
+      [good, { prompt: 'a', completion: '' }],
+      /completion is empty/,
+    ],
+    ['a conversation without an answer', loadInstructionRows, [good, ask('hi')], /no token would be trained/],
+    ['an id beyond the vocabulary', loadInstructionRows, [good, ids(1, 258)], /vocabulary: 258 of 0 to 257/],
+    [
+      'a prompt that fills the context',
+      loadInstructionRows,
+      [good, { prompt: long, completion: 'b' }],
+      /prompt alone/,
+    ],
+    [
+      'equals',
+      loadPreferenceRows,
+      [pair, { ...pair, rejected: 'a' }],
+      /chosen and rejected, .* are the same/,
+    ],
+    [
+      'an empty answer that is marked',
+      loadMarkedRows,
+      [
+        { ...good, label: true },
+        { ...good, completion: '', label: true },
+      ],
+      /empty/,
+    ],
+    ['an empty answer that is ranked', loadRankingRows, [pair, { prompt: 'p', ranked: ['a', ''] }], /empty/],
+  ])('sets %s aside by its place, and stops there when strict', async (_, load, rows, reason) => {
+    const path = file('unfit.jsonl', ...rows);
+    const place = { file: path, line: 2, offset: JSON.stringify(rows[0]).length + 1 };
+    const faults: RowFault[] = [];
+    const onFault = (fault: RowFault) => faults.push(fault);
+    await load([path], tokenizer, { ...options, onFault });
+    expect(faults).toEqual([
+      { ...place, reason: expect.stringMatching(reason), raw: JSON.stringify(rows[1]) },
+    ]);
+    await expect(load([path], tokenizer, { ...options, strict: true })).rejects.toThrow(
+      `${path}:2: expected a usable row (--strict), got ${faults[0].reason} (byte ${place.offset})`,
+    );
+  });
+
+  it('only counts an answer that --truncation drop leaves out, even when strict', async () => {
+    const path = file('long.jsonl', good, { prompt: 'a', completion: long });
+    const strict = { ...options, strict: true };
+    const { report } = await loadInstructionRows([path], tokenizer, strict);
+    expect(report).toMatchObject({ rows: 2, kept: 1, faults: 0, dropped: { 'sequence-too-long': 1 } });
+    const cutting = { ...strict, truncation: 'prompt-left' } as const;
+    await expect(loadInstructionRows([path], tokenizer, cutting)).rejects.toThrow(
+      /:2: .* longer than the context/,
+    );
   });
 
   it('says why no row is left', async () => {
@@ -91,7 +153,7 @@ describe('loadInstructionRows', () => {
     );
     const bad = file('bad.jsonl', 'x', { prompt: 'a', completion: '' });
     await expect(loadInstructionRows([bad], tokenizer, options)).rejects.toThrow(
-      /got none of 2 \(1 unreadable, the first at .*bad\.jsonl:1: not JSON.*; 1 dropped because a completion is empty/,
+      /got none of 2 \(1 unreadable, the first at .*bad\.jsonl:1: not JSON.*; 1 dropped because a completion is empty.*, the first at .*bad\.jsonl:2\)/,
     );
   });
 
@@ -184,13 +246,14 @@ describe('loadMarkedRows', () => {
       [4, false],
       [4, true],
     ]);
-    expect(report).toMatchObject({ rows: 8, kept: 5, faults: 2, dropped: { 'empty-completion': 1 } });
+    expect(report).toMatchObject({ rows: 8, kept: 5, faults: 3, dropped: { 'empty-completion': 1 } });
     expect(report.notices).toEqual({ contradiction: 2, duplicate: 1 });
-    expect(faults).toEqual(
-      Array(2).fill(
+    expect(faults).toEqual([
+      'a completion is empty or only white space',
+      ...Array(2).fill(
         'expected an answer with a label of true or false (prompt, completion, label) or a preference (prompt, chosen, rejected), got a completion row',
       ),
-    );
+    ]);
   });
 
   it('are what other readers point to when they meet a mark', async () => {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';
 import { type Fingerprint, startFingerprint } from './fingerprint.ts';
 import { type PromptTokenizer, requireEndToken } from './prompt-tokenizer.ts';
-import { excerpt, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
+import { faultOf, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
 import {
   type DataRecord,
   type InstructionRecord,
@@ -15,7 +15,7 @@ import {
   recognise,
 } from './records.ts';
 import { type DataReport, DataTally } from './report.ts';
-import { type Dropped, isDropped, type RowSource, type TokenRow } from './token-row.ts';
+import { type Dropped, isDropped, type RowSource, reasonOf, type TokenRow } from './token-row.ts';
 import {
   type TokenizeOptions,
   tokenizeInstruction,
@@ -25,9 +25,9 @@ import {
 } from './tokenize.ts';
 
 export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
-  /** Stop at the first row that cannot be read. */
+  /** Stop at the first row that is set aside. */
   strict?: boolean;
-  /** Sees each row that is set aside; the run keeps it in quarantine.jsonl. */
+  /** Sees each row that is set aside, unreadable or not fit to train on; the run keeps it in quarantine.jsonl. */
   onFault?: (fault: RowFault) => void;
   /** Called about every thousand rows. */
   onProgress?: (progress: { file: string; rows: number; bytes: number }) => void;
@@ -222,7 +222,7 @@ async function* readFile<Accepted extends DataRecord, Row extends object>(
     strict: options.strict,
     maxRowBytes: options.maxRowBytes,
     onFault(fault) {
-      tally.addFault(fault);
+      tally.addUnreadable(fault);
       options.onFault?.(fault);
     },
     onBytes(chunk) {
@@ -231,8 +231,9 @@ async function* readFile<Accepted extends DataRecord, Row extends object>(
     },
   };
   for await (const json of readJsonLines(file, reading)) {
-    const row = takeRow(file, json, reading, tally, kind);
-    if (row) yield row;
+    const outcome = takeRow(file, json, reading, kind);
+    if (outcome && isDropped(outcome)) drop(file, json, outcome, options, tally);
+    else if (outcome) yield outcome;
     if (tally.rows % ROWS_PER_PROGRESS === 0) options.onProgress?.({ file, rows: tally.rows, bytes });
   }
   options.onProgress?.({ file, rows: tally.rows, bytes });
@@ -241,24 +242,37 @@ async function* readFile<Accepted extends DataRecord, Row extends object>(
 
 function takeRow<Accepted extends DataRecord, Row extends object>(
   file: string,
-  { value, line, offset }: JsonRow,
+  row: JsonRow,
   reading: ReadOptions,
-  tally: DataTally,
   kind: Taking<Accepted, Row>,
-): Row | undefined {
-  const record = recognise(value);
-  if (record.kind === 'unrecognised' || !kind.accepts(record)) {
-    const reason =
-      record.kind === 'unrecognised'
-        ? record.reason
-        : `expected ${kind.expected}, got ${describeRecord(record)}`;
-    setAside({ file, line, offset, reason, raw: excerpt(JSON.stringify(value)) }, reading);
-    return undefined;
+): Row | Dropped | undefined {
+  const record = recognise(row.value);
+  if (record.kind !== 'unrecognised' && kind.accepts(record)) {
+    return kind.take(record, { file, line: row.line });
   }
-  const outcome = kind.take(record, { file, line });
-  if (!isDropped(outcome)) return outcome;
-  tally.addDropped(outcome.dropped);
+  const reason =
+    record.kind === 'unrecognised'
+      ? record.reason
+      : `expected ${kind.expected}, got ${describeRecord(record)}`;
+  setAside(faultOf(file, row, reason), reading);
   return undefined;
+}
+
+/**
+ * Counts a row that cannot be trained on and sets it aside, unless it is what `--truncation drop` is for: an answer that
+ * does not fit. A prompt that fills the context is a fault all the same, as where answers are sampled.
+ */
+function drop(
+  file: string,
+  row: JsonRow,
+  outcome: Dropped,
+  { truncation, strict, onFault }: LoadOptions,
+  tally: DataTally,
+): void {
+  tally.addDropped(outcome.dropped, { file, line: row.line });
+  if (truncation === 'drop' && outcome.dropped === 'sequence-too-long') return;
+  tally.addFault();
+  setAside(faultOf(file, row, reasonOf(outcome)), { strict, onFault: (fault) => onFault?.(fault) });
 }
 
 function isInstruction(record: DataRecord): record is InstructionRecord {

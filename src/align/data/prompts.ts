@@ -2,7 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, tokenizePrompt } from './prompt-tokenizer.ts';
-import { excerpt, type ReadOptions, readJsonLines, setAside } from './read.ts';
+import { faultOf, type ReadOptions, readJsonLines, setAside } from './read.ts';
 import { type DataRecord, recognise } from './records.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
@@ -61,13 +61,12 @@ export async function* readPrompts(
   file: string,
   options: PromptOptions & ReadOptions,
 ): AsyncGenerator<Prompt> {
-  for await (const { value, line, offset } of readJsonLines(file, options)) {
-    const prompt = promptOf(value, options);
+  for await (const row of readJsonLines(file, options)) {
+    const prompt = promptOf(row.value, options);
     const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
     if (typeof prompt !== 'string' && !problem) {
-      yield { ...prompt, source: { file, line }, row: value as Record<string, unknown> };
-    } else
-      setAside({ file, line, offset, reason: problem ?? '', raw: excerpt(JSON.stringify(value)) }, options);
+      yield { ...prompt, source: { file, line: row.line }, row: row.value as Record<string, unknown> };
+    } else setAside(faultOf(file, row, problem ?? ''), options);
   }
 }
 

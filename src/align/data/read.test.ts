@@ -63,7 +63,7 @@ describe('lines', () => {
     const reading = async () => {
       for await (const _ of readJsonLines(path, { strict: true, onFault: (fault) => faults.push(fault) }));
     };
-    await expect(reading()).rejects.toThrow(`${path}:2: expected a readable row (--strict), got not JSON`);
+    await expect(reading()).rejects.toThrow(`${path}:2: expected a usable row (--strict), got not JSON`);
     expect(faults.map(({ line }) => line)).toEqual([2]);
   });
 

@@ -57,13 +57,18 @@ export async function* readJsonLines(path: string, options: ReadOptions): AsyncG
   }
 }
 
+/** What is wrong with a row that was read. */
+export function faultOf(file: string, { value, line, offset }: JsonRow, reason: string): RowFault {
+  return { file, line, offset, reason, raw: excerpt(JSON.stringify(value)) };
+}
+
 /** Hands a bad row to the caller; in strict mode it is the end. */
 export function setAside(fault: RowFault, options: Pick<ReadOptions, 'strict' | 'onFault'>): void {
   options.onFault(fault);
   if (!options.strict) return;
   throw new FormatError({
     where: `${fault.file}:${fault.line}`,
-    expected: 'a readable row (--strict)',
+    expected: 'a usable row (--strict)',
     found: `${fault.reason} (byte ${fault.offset})`,
     advice: 'correcting the row, or leaving out --strict to set such rows aside',
   });

@@ -2,15 +2,15 @@
 
 import type { Fingerprint } from './fingerprint.ts';
 import type { RowFault } from './read.ts';
-import { type DropReason, dropReasons, type Notice, type TokenRow } from './token-row.ts';
+import { type DropReason, dropReasons, type Notice, type RowSource, type TokenRow } from './token-row.ts';
 
 export interface DataReport {
-  /** All rows: kept + dropped + faults. */
+  /** All rows: kept, dropped, and those that could not be read. */
   rows: number;
   kept: number;
   /** Readable rows that cannot be trained on, by reason. */
   dropped: Partial<Record<DropReason, number>>;
-  /** Rows that could not be read, and were set aside. */
+  /** Rows set aside: those that could not be read, and those dropped for more than their length. */
   faults: number;
   /** Things that a person may want to know about kept rows. */
   notices: Partial<Record<Notice, number>>;
@@ -23,21 +23,30 @@ export interface DataReport {
 
 /** Counts rows as they come. */
 export class DataTally {
-  firstFault: RowFault | undefined;
   private kept = 0;
   private faults = 0;
+  private unreadable = 0;
+  private firstUnreadable: RowFault | undefined;
   private readonly dropped: Partial<Record<DropReason, number>> = {};
+  private readonly firstDropped: Partial<Record<DropReason, RowSource>> = {};
   private readonly notices: Partial<Record<Notice, number>> = {};
   private readonly lengths: number[] = [];
   private trainedTokens = 0;
 
-  addFault(fault: RowFault): void {
-    this.firstFault ??= fault;
+  addUnreadable(fault: RowFault): void {
+    this.firstUnreadable ??= fault;
+    this.unreadable++;
     this.faults++;
   }
 
-  addDropped(reason: DropReason): void {
+  addDropped(reason: DropReason, source: RowSource): void {
+    this.firstDropped[reason] ??= source;
     this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
+  }
+
+  /** A dropped row is set aside as well. */
+  addFault(): void {
+    this.faults++;
   }
 
   addNotice(notice: Notice): void {
@@ -54,7 +63,7 @@ export class DataTally {
   }
 
   get rows(): number {
-    return this.kept + this.faults + sum(Object.values(this.dropped));
+    return this.kept + this.unreadable + sum(Object.values(this.dropped));
   }
 
   report(files: Fingerprint[]): DataReport {
@@ -77,12 +86,13 @@ export class DataTally {
   /** Why nothing is left, in one line. */
   describeLosses(): string {
     if (this.rows === 0) return 'no rows at all';
-    const losses = Object.entries(this.dropped).map(
-      ([reason, count]) => `${count} dropped because ${dropReasons[reason as DropReason]}`,
-    );
-    if (this.firstFault) {
-      const { file, line, reason } = this.firstFault;
-      losses.unshift(`${this.faults} unreadable, the first at ${file}:${line}: ${reason}`);
+    const losses = (Object.keys(this.dropped) as DropReason[]).map((reason) => {
+      const { file, line } = this.firstDropped[reason]!;
+      return `${this.dropped[reason]} dropped because ${dropReasons[reason]}, the first at ${file}:${line}`;
+    });
+    if (this.firstUnreadable) {
+      const { file, line, reason } = this.firstUnreadable;
+      losses.unshift(`${this.unreadable} unreadable, the first at ${file}:${line}: ${reason}`);
     }
     return `none of ${this.rows} (${losses.join('; ')})`;
   }

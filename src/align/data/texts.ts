@@ -3,7 +3,7 @@
 
 import { faultyByte } from './json-row.ts';
 import { leadingTokens, type PromptTokenizer } from './prompt-tokenizer.ts';
-import { excerpt, type ReadOptions, readBytes, readJsonLines, setAside } from './read.ts';
+import { excerpt, faultOf, type ReadOptions, readBytes, readJsonLines, setAside } from './read.ts';
 import type { TokenPiece } from './token-stream.ts';
 
 export interface TextPiece {
@@ -48,16 +48,14 @@ export async function* tokenizeTexts(
 }
 
 async function* readTextRows(path: string, options: TextOptions): AsyncGenerator<TextPiece> {
-  for await (const { value, line, offset } of readJsonLines(path, options)) {
+  for await (const row of readJsonLines(path, options)) {
+    const { value, line } = row;
     const text =
       value !== null && typeof value === 'object' && Object.hasOwn(value, 'text')
         ? (value as { text: unknown }).text
         : undefined;
     if (typeof text === 'string') yield { text, endsDocument: true, line };
-    else {
-      const raw = excerpt(JSON.stringify(value));
-      setAside({ file: path, line, offset, reason: 'no `text` string in this row', raw }, options);
-    }
+    else setAside(faultOf(path, row, 'no `text` string in this row'), options);
   }
 }
 

@@ -32,6 +32,10 @@ export interface Dropped {
   detail?: string;
 }
 
+export function reasonOf({ dropped, detail }: Dropped): string {
+  return detail ? `${dropReasons[dropped]}: ${detail}` : dropReasons[dropped];
+}
+
 export const notices = {
   'text-differs': "the record's own text is not what Alpaca's template gives",
   'split-border': 'the tokenizer would have joined the end of the prompt and the beginning of the completion',

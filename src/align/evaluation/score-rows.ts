@@ -1,9 +1,9 @@
 // Rows of data to the sequences that scoring them takes. What cannot be scored is set aside with its place and reason.
 
 import { leadingTokens, type PromptTokenizer } from '../data/prompt-tokenizer.ts';
-import { excerpt, type JsonRow, type RowFault, readJsonLines, setAside } from '../data/read.ts';
+import { faultOf, type RowFault, readJsonLines, setAside } from '../data/read.ts';
 import { type DataRecord, recognise } from '../data/records.ts';
-import { type Dropped, dropReasons, isDropped, type RowSource, type TokenRow } from '../data/token-row.ts';
+import { dropReasons, isDropped, type RowSource, reasonOf, type TokenRow } from '../data/token-row.ts';
 import { tokenizeInstruction, tokenizePreference } from '../data/tokenize.ts';
 
 /** The sequences of a row; the log-probability of a text is the sum over its pieces. */
@@ -34,16 +34,11 @@ export interface RowOptions {
 export async function* readScoredRows(file: string, options: RowOptions): AsyncGenerator<ReadRow> {
   for await (const row of readJsonLines(file, options)) {
     const source = { file, line: row.line };
-    const fault = faultOf(file, row);
+    const fault = (reason: string) => faultOf(file, row, reason);
     const sequences = await sequencesOf(row.value, source, options);
     if (typeof sequences === 'string') setAside(fault(sequences), options);
     else yield { source, sequences, fault };
   }
-}
-
-function faultOf(file: string, { value, line, offset }: JsonRow): ReadRow['fault'] {
-  const raw = excerpt(JSON.stringify(value));
-  return (reason) => ({ file, line, offset, reason, raw });
 }
 
 /** @returns the reason where there is nothing to score */
@@ -95,10 +90,6 @@ async function sequencesOfStrings(
   }
   const completion = tokenizeInstruction(record, await tokenizer(), settings, source);
   return isDropped(completion) ? reasonOf(completion) : { kind: 'completion', completion };
-}
-
-function reasonOf({ dropped, detail }: Dropped): string {
-  return detail ? `${dropReasons[dropped]}: ${detail}` : dropReasons[dropped];
 }
 
 /** Ids are scored as they are, without a tokenizer. */

@@ -234,7 +234,7 @@ describe.skipIf(isMissing)('rows that cannot be scored (with the golden model)',
 
   it('stops at the first of them when strict', async () => {
     const run = score([good, { prompt: 1, completion: 'a' }], { strict: true });
-    await expect(run).rejects.toThrow(/jsonl:2: expected a readable row .* prompt: expected a string/);
+    await expect(run).rejects.toThrow(/jsonl:2: expected a usable row .* prompt: expected a string/);
   });
 
   it('ends with an error that names the first when no row is left', async () => {

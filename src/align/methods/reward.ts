@@ -136,15 +136,11 @@ async function comparisons(
     loss === 'bradley-terry'
       ? await loadPreferenceRows(options.data, tokenizer, reading)
       : await loadRankingRows(options.data, tokenizer, reading);
+  const heldOut = evalData ? (await loadPreferenceRows(evalData, tokenizer, reading)).rows : [];
+  const ofSft =
+    sftAnswers && (await loadInstructionRows(sftAnswers, tokenizer, { ...reading, ending: 'as-given' })).rows;
   run.tell(report);
-  return {
-    rows: rows.map(rankedRow),
-    report,
-    heldOut: evalData ? (await loadPreferenceRows(evalData, tokenizer, reading)).rows : [],
-    sftAnswers:
-      sftAnswers &&
-      (await loadInstructionRows(sftAnswers, tokenizer, { ...reading, ending: 'as-given' })).rows,
-  };
+  return { rows: rows.map(rankedRow), report, heldOut, sftAnswers: ofSft };
 }
 
 function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {

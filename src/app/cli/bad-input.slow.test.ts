@@ -268,6 +268,10 @@ function largerTokenizer(): string {
   return JSON.stringify(json);
 }
 
+const good = { prompt: 'a', completion: 'b' };
+const pair = { prompt: 'a', chosen: 'b', rejected: 'c' };
+const filling = 'x9'.repeat(64);
+
 const data: Case[] = [
   {
     title: 'a data file that is not there',
@@ -307,19 +311,21 @@ const data: Case[] = [
   {
     title: 'a faulty row with --strict',
     words: sftOn('one-bad.jsonl', '--strict'),
-    message: /^one-bad\.jsonl:2: expected a readable row \(--strict\), got .* \(byte 32\)/,
+    message: /^one-bad\.jsonl:2: expected a usable row \(--strict\), got .* \(byte 32\)/,
     prepare: put('one-bad.jsonl', '{"prompt":"a","completion":"b"}\n{"prompt":7}\n'),
   },
   {
     title: 'ids beyond the vocabulary',
     words: sftOn('ids.jsonl'),
-    message: /^ids\.jsonl: .*got none of 1 \(1 dropped because a token id is beyond the model's vocabulary\)/,
+    message:
+      /^ids\.jsonl: .*got none of 1 \(1 dropped because a token id is beyond the model's vocabulary, the first at ids\.jsonl:1\)/,
     prepare: rows('ids.jsonl', { prompt_ids: [5, 6], completion_ids: [290] }),
   },
   {
     title: 'a prompt longer than the context',
     words: sftOn('long.jsonl'),
-    message: /^long\.jsonl: .*got none of 1 \(1 dropped because the prompt alone fills the context\)/,
+    message:
+      /^long\.jsonl: .*got none of 1 \(1 dropped because the prompt alone fills the context, the first at long\.jsonl:1\)/,
     prepare: rows('long.jsonl', { prompt: 'x9'.repeat(64), completion: 'y' }),
   },
   {
@@ -328,6 +334,46 @@ const data: Case[] = [
     message: /^silent\.jsonl: .*got none of 1 \(1 dropped because a completion is empty/,
     prepare: rows('silent.jsonl', { prompt: 'a', completion: ' ' }),
   },
+  ...(
+    [
+      [
+        'sft: an id beyond the vocabulary',
+        'sft',
+        good,
+        { prompt_ids: [5], completion_ids: [99_999] },
+        /vocabulary: 99999 of/,
+      ],
+      ['sft: an empty completion', 'sft', good, { prompt: 'a', completion: '' }, /a completion is empty/],
+      [
+        'sft: a prompt that fills the context',
+        'sft',
+        good,
+        { prompt: filling, completion: 'b' },
+        /the prompt alone/,
+      ],
+      ['reward: an empty answer', 'reward', pair, { ...pair, rejected: '' }, /a completion is empty/],
+      ['dpo: equal answers', 'dpo', pair, { ...pair, rejected: 'b' }, /are the same/],
+      [
+        'reject: a prompt that fills the context',
+        'reject',
+        { prompt_ids: [5] },
+        { prompt: filling },
+        /fill the context/,
+      ],
+      ['ppo: an id beyond the vocabulary', 'ppo', { prompt_ids: [5] }, { prompt_ids: [99_999] }, /99999/],
+    ] as const
+  ).map(([title, command, first, second, reason], i): Case => {
+    const file = `second-${i}.jsonl`;
+    const rewarded = command === 'reject' || command === 'ppo' ? ['--reward', 'kata:readability'] : [];
+    return {
+      title: `${title}, with --strict`,
+      words: [command, '--model', 'base', '--data', file, '--strict', ...rewarded, ...out()],
+      message: new RegExp(
+        `^second-${i}\\.jsonl:2: expected a usable row \\(--strict\\), got .*${reason.source}.* \\(byte \\d+\\)`,
+      ),
+      prepare: rows(file, first, second),
+    };
+  }),
   {
     title: 'preferences where demonstrations belong',
     words: sftOn('pairs.jsonl'),
@@ -343,7 +389,7 @@ const data: Case[] = [
   {
     title: 'a corpus that is no text, with --strict',
     words: pretrain('noise.txt', '--strict'),
-    message: /^noise\.txt:1: expected a readable row .* got invalid UTF-8 at byte \d/,
+    message: /^noise\.txt:1: expected a usable row .* got invalid UTF-8 at byte \d/,
     prepare: put('noise.txt', Uint8Array.of(97, 98, 99, 0xc3, 0x28, 10)),
   },
 ];

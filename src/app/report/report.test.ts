@@ -374,6 +374,6 @@ describe('a folder that cannot be reported on', () => {
     const folder = await makeRoad();
     const file = join(folder, 'eval-sft-0a1b2c3d', 'answers.jsonl');
     writeFileSync(file, `${readFileSync(file, 'utf8').split('\n')[0]}\n{"index":\n`);
-    await expect(writeReport(folder)).rejects.toThrow(/answers\.jsonl:2: expected a readable row/);
+    await expect(writeReport(folder)).rejects.toThrow(/answers\.jsonl:2: expected a usable row/);
   });
 });

@@ -38,13 +38,14 @@ describe('heed sft', () => {
   it('prints its result as JSON, shows progress to people and keeps faulty rows by place', async () => {
     const file = join(folder, 'faulty.jsonl');
     writeDemonstrations(folder, 3, 'faulty.jsonl');
-    appendFileSync(file, 'no json\n{"prompt":"a"}\n');
+    appendFileSync(file, 'no json\n{"prompt":"a"}\n{"prompt_ids":[5],"completion_ids":[99999]}\n');
     const sentence = ['sft', '--model', 'base', '--data', 'faulty.jsonl', '--out', 'faulty', '--json'];
     const { code, stdout, stderr } = await runHeed(sentence, folder);
     expect(code).toBe(0);
     const result = JSON.parse(stdout);
     expect(result).toMatchObject({ steps: 1, skipped: 0, outcome: 'done', model: 'faulty/model' });
-    expect(result.data).toMatchObject({ rows: 5, kept: 3, faults: 2 });
+    expect(result.data).toMatchObject({ rows: 6, kept: 3, faults: 3 });
+    expect(result.data.dropped).toEqual({ 'unknown-token-id': 1 });
     expect(Math.abs(result.loss - Math.log(290))).toBeLessThan(0.05);
     expect(stderr).toMatch(/warning: faulty\.jsonl:4: set aside: not JSON/);
     const quarantine = readFileSync(join(folder, 'faulty/quarantine.jsonl'), 'utf8').trimEnd().split('\n');
@@ -55,6 +56,7 @@ describe('heed sft', () => {
     expect(places).toEqual([
       { file: 'faulty.jsonl', line: 4, offset },
       { file: 'faulty.jsonl', line: 5, offset: offset + 8 },
+      { file: 'faulty.jsonl', line: 6, offset: offset + 23 },
     ]);
   });
 

@@ -72,7 +72,7 @@ describe('heed tokenizer', () => {
   it('stops at the first faulty line with --strict', async () => {
     put('d.jsonl', '{"text": "fine"}\n{"text": \n');
     const { code, stderr } = await heed('train', '--data', 'd.jsonl', '--out', 'made', '--strict');
-    expect([code, stderr]).toEqual([1, expect.stringContaining('error: d.jsonl:2: expected a readable row')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('error: d.jsonl:2: expected a usable row')]);
     expect(readdirSync(folder)).toEqual(['d.jsonl']);
   });
 
