@@ -1,7 +1,6 @@
 // A pretraining corpus as one run of tokens. Windows are cut from it when a step asks for them, so that a corpus
 // takes four bytes a token and the windows can be shuffled.
 
-import { UserError } from '../../engine/errors.ts';
 import { emptyWindow, type Window } from './packing.ts';
 
 /** A document's ids, or some of them; `endsDocument` with the last. */
@@ -22,10 +21,7 @@ export class TokenStream {
     this.windowLength = windowLength;
   }
 
-  /**
-   * Collects documents, each ended by EOS (added where it is missing).
-   * @throws UserError when there are fewer than two tokens
-   */
+  /** Collects documents, each ended by EOS (added where it is missing). */
   static async collect(
     pieces: AsyncIterable<TokenPiece> | Iterable<TokenPiece>,
     windowLength: number,
@@ -40,13 +36,6 @@ export class TokenStream {
       if (!piece.endsDocument || ids.length === start) continue;
       if (ids.last !== eos) ids.append([eos]);
       start = ids.length;
-    }
-    if (ids.length < 2) {
-      throw new UserError({
-        where: 'the corpus',
-        expected: 'at least two tokens of text',
-        found: `${ids.length}`,
-      });
     }
     return new TokenStream(ids.finish(), Int32Array.from(starts), windowLength);
   }

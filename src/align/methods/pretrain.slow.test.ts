@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -98,6 +98,17 @@ describe('pretraining', () => {
     const windows = Math.ceil(total / 32);
     const result = await train(newRun(), { batchSize: windows, maxSteps: undefined, microBatchTokens: 4096 });
     expect(result).toMatchObject({ documents: 40, corpusTokens: total, tokens: total, steps: 1, skipped: 0 });
+  });
+
+  it('counts the rows that it sets aside, and keeps their places', async () => {
+    const [file, run] = [join(root, 'faulty.jsonl'), newRun()];
+    writeFileSync(file, `{"text":"the sun falls"}\n{"text":\n{"words":"a"}\n`);
+    expect(await train(run, { data: [file], maxSteps: 1 })).toMatchObject({ documents: 1, faults: 2 });
+    const quarantine = readFileSync(join(run, 'quarantine.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(quarantine.map((line) => JSON.parse(line))).toMatchObject([
+      { file, line: 2, offset: 25 },
+      { file, line: 3, offset: 34 },
+    ]);
   });
 
   it.each([1, 2])('interrupted and resumed equals uninterrupted, with %i threads', async (threads) => {

@@ -51,6 +51,8 @@ export interface PretrainResult extends RunResult {
   documents: number;
   /** Tokens of the corpus, each document's EOS included. */
   corpusTokens: number;
+  /** Rows and lines set aside. */
+  faults: number;
 }
 
 /** Trains on plain text. @throws UserError before any training when model, tokenizer or corpus cannot be used */
@@ -61,11 +63,11 @@ export async function pretrain(
   const run = openRun('pretrain', options, context);
   try {
     const { model, tokenizer } = await startingModel(options);
-    const { stream, files } = await corpus(tokenizer, model.config, options, run.setAside);
+    const { stream, files, faults } = await corpus(tokenizer, model.config, options, run.setAside);
     model.lineage = await lineageFrom(options.model ? [await locateModel(options.model)] : [], files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');
-    return { ...result, documents: stream.documents, corpusTokens: stream.ids.length };
+    return { ...result, documents: stream.documents, corpusTokens: stream.ids.length, faults };
   } finally {
     run.close();
   }
@@ -141,8 +143,8 @@ async function corpus(
   { tokenizer, prompts }: ModelTokenizer,
   config: ModelConfig,
   options: PretrainOptions,
-  onFault: (fault: RowFault) => void,
-): Promise<{ stream: TokenStream; files: Fingerprint[] }> {
+  setAside: (fault: RowFault) => void,
+): Promise<{ stream: TokenStream; files: Fingerprint[]; faults: number }> {
   if (options.windowLength > config.maxPositions) {
     throw new UserError({
       where: '--window-length',
@@ -157,14 +159,32 @@ async function corpus(
       found: `${tokenizer.vocabularySize}`,
     });
   }
+  let faults = 0;
+  let first: RowFault | undefined;
+  const onFault = (fault: RowFault) => {
+    faults++;
+    first ??= fault;
+    setAside(fault);
+  };
   async function* pieces() {
     for (const file of options.data) {
       yield* tokenizeTexts(readTexts(file, { strict: options.strict, onFault }), prompts);
     }
   }
   const stream = await TokenStream.collect(pieces(), options.windowLength, requireEndToken(prompts));
+  if (stream.ids.length < 2) throw noText(options.data, stream.ids.length, faults, first);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
-  return { stream, files };
+  return { stream, files, faults };
+}
+
+function noText(data: readonly string[], tokens: number, faults: number, first?: RowFault): UserError {
+  const lost =
+    first && `${faults} faulty rows set aside, the first at ${first.file}:${first.line}: ${first.reason}`;
+  return new UserError({
+    where: data.join(', '),
+    expected: 'at least two tokens of text',
+    found: lost ? `${tokens} (${lost})` : `${tokens}`,
+  });
 }
 
 /** Batches of windows of the corpus, in a new order every epoch. */

@@ -383,8 +383,15 @@ const data: Case[] = [
   {
     title: 'an empty corpus',
     words: pretrain('nothing.txt'),
-    message: /^the corpus: expected at least two tokens of text, got 0/,
+    message: /^nothing\.txt: expected at least two tokens of text, got 0/,
     prepare: put('nothing.txt', ''),
+  },
+  {
+    title: 'a corpus whose every row is broken',
+    words: pretrain('broken.jsonl'),
+    message:
+      /^broken\.jsonl: expected at least two tokens of text, got 0 \(2 faulty rows set aside, the first at broken\.jsonl:2: not JSON/,
+    prepare: put('broken.jsonl', '\n{"text": \n{"words":"a"}\n'),
   },
   {
     title: 'a corpus that is no text, with --strict',
