@@ -433,6 +433,11 @@ const options: Case[] = [
     message: /^--max-steps: expected an integer, at least 1, got 1\.5/,
   },
   {
+    title: 'more threads than any machine has',
+    words: sft('--threads', '100000', '--dry-run'),
+    message: /^--threads: expected an integer, at least 1, at most \d{2,4}, got 100000/,
+  },
+  {
     title: 'a number in words',
     words: sft('--epochs', 'two'),
     message: /^--epochs: expected a number, above 0, got "two"/,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { textKinds } from '../recipe/stage-inputs.ts';
 import { optionSpecs } from './command.ts';
-import { stageCommands } from './commands.ts';
+import { commands, stageCommands } from './commands.ts';
 
 describe("a stage's options", () => {
   const texts = stageCommands.flatMap(({ name: command, options }) =>
@@ -18,4 +18,16 @@ describe("a stage's options", () => {
     const names = texts.map(({ name }) => name);
     expect(Object.keys(textKinds).filter((name) => !names.includes(name))).toEqual([]);
   });
+});
+
+describe('every command that computes', () => {
+  const bounded = commands.filter(({ options }) => 'threads' in options.shape);
+
+  it.each(bounded.map(({ name, options }) => [name, options] as const))(
+    'starts no more threads than a machine could use: %s',
+    (_, options) => {
+      const { error } = options.safeParse({ threads: 100_000 });
+      expect(error?.issues).toContainEqual(expect.objectContaining({ code: 'too_big', path: ['threads'] }));
+    },
+  );
 });

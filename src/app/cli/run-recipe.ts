@@ -16,6 +16,7 @@ import { heedVersion } from '../version.ts';
 import { type Command, optionSpecs } from './command.ts';
 import { showPlan } from './show-plan.ts';
 import { showRoad } from './show-road.ts';
+import { stageOptions } from './stage-options.ts';
 import type { Terminal } from './terminal.ts';
 
 const seedsIn = (text: string) => text.split(',').map(Number);
@@ -33,7 +34,7 @@ export const recipeOptions = {
     .describe('first make the models that say how, by their own recipes'),
   only: z.array(z.string()).min(1).optional().describe('stages to run; what they read must be finished'),
   until: z.string().optional().describe('the last stage to run'),
-  threads: z.int().min(1).optional().describe('CPU threads of every stage; all cores unless given'),
+  threads: stageOptions.threads.describe('CPU threads of every stage; all cores unless given'),
   resume: z.boolean().default(false).describe('accepted for clarity: a recipe always goes on where it was'),
 };
 

@@ -4,13 +4,16 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { Device } from '../../engine/runtime/backend.ts';
 
+/** Enough for the largest machines' recipes on a smaller one; beyond it threads only cost memory. */
+const mostThreads = Math.max(64, 4 * availableParallelism());
+
 export const stageOptions = {
   model: z.string().describe('folder of the model to start from'),
   data: z.array(z.string()).min(1).describe('files to learn from'),
   out: z.string().describe('folder of the run; new or empty, unless --resume'),
   seed: z.int().min(0).default(0).describe('where all random numbers start'),
   device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto').describe('where to compute'),
-  threads: z.int().min(1).optional().describe('CPU threads; all cores unless given'),
+  threads: z.int().min(1).max(mostThreads).optional().describe('CPU threads; all cores unless given'),
   resume: z.boolean().default(false).describe('continue the run in --out from its last checkpoint'),
   maxSteps: z
     .int()
