@@ -428,6 +428,16 @@ const options: Case[] = [
     message: /^--learning-rate: expected a number, above 0, got -1/,
   },
   {
+    title: 'a memory that never fades',
+    words: sft('--beta2', '1'),
+    message: /^--beta2: expected a number, at least 0, below 1, got 1/,
+  },
+  {
+    title: 'a decay that wipes the weights',
+    words: sft('--weight-decay', '1e9'),
+    message: /^heed sft: expected --learning-rate × --weight-decay below 1, .* got 0\.0005 × 1000000000\.$/,
+  },
+  {
     title: 'half a step',
     words: sft('--max-steps', '1.5'),
     message: /^--max-steps: expected an integer, at least 1, got 1\.5/,

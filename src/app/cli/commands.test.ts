@@ -31,3 +31,30 @@ describe('every command that computes', () => {
     },
   );
 });
+
+describe('every command that trains', () => {
+  const training = commands.filter(({ options }) => 'weightDecay' in options.shape);
+  const needed = { model: 'm', data: ['d'], out: 'o', reward: ['r'] };
+  const issuesOf = (options: (typeof training)[number]['options'], given: object) =>
+    options.safeParse({ ...needed, ...given }).error?.issues;
+
+  it.each(training.map(({ name, options }) => [name, options] as const))(
+    'refuses rates that leave no weight: %s',
+    (_, options) => {
+      const wiping = { learningRate: 10, weightDecay: 0.1 };
+      expect(issuesOf(options, { ...wiping, weightDecay: 0.09 })).toBeUndefined();
+      expect(issuesOf(options, wiping)).toMatchObject([{ code: 'custom', params: { found: '10 × 0.1' } }]);
+      for (const beta of ['beta1', 'beta2']) {
+        expect(issuesOf(options, { [beta]: 0.9999 })).toBeUndefined();
+        expect(issuesOf(options, { [beta]: 1 })).toMatchObject([{ code: 'too_big', path: [beta] }]);
+      }
+    },
+  );
+
+  it('judges the rate of the critic too', () => {
+    const { options } = commands.find(({ name }) => name === 'ppo')!;
+    expect(issuesOf(options, { valueLearningRate: 20, weightDecay: 0.1 })).toMatchObject([
+      { message: expect.stringMatching(/^--value-learning-rate × --weight-decay below 1/) },
+    ]);
+  });
+});

@@ -2,6 +2,7 @@
 
 import { CommanderError, Option, Command as Parser } from 'commander';
 import { nearestWord, UserError } from '../../engine/errors.ts';
+import { misfit } from '../recipe/check-options.ts';
 import { type Command, type OptionSpec, optionSpecs } from './command.ts';
 import { type GivenValue, readConfig } from './config-file.ts';
 
@@ -184,8 +185,7 @@ function check(
   if (success) return data;
   const [issue] = error.issues;
   const spec = specs.find(({ name }) => name === issue.path[0]);
-  if (!spec)
-    throw new UserError({ where: `heed ${command.name}`, expected: issue.message, found: 'these options' });
+  if (!spec) throw misfit(`heed ${command.name}`, issue);
   throw refusedValue(command, spec, given.get(spec.name), issue);
 }
 

@@ -1,6 +1,7 @@
 // A stage's options as its command's schema sees them. Whatever the schema refuses is told with file, line, stage and
 // key, before anything runs.
 
+import type { z } from 'zod';
 import { nearestWord, UserError } from '../../engine/errors.ts';
 import type { GivenOption, RecipeStage } from './recipe.ts';
 import { hasOption, type StageCommand, type StageOption } from './stage-command.ts';
@@ -67,18 +68,20 @@ function ownOption(word: string, where: string): UserError {
   });
 }
 
-function refusedValue(
-  stage: RecipeStage,
-  command: StageCommand,
-  issue: { code?: string; message: string; path: PropertyKey[] },
-): UserError {
+function refusedValue(stage: RecipeStage, command: StageCommand, issue: z.core.$ZodIssue): UserError {
   const option = command.options.find(({ name }) => name === issue.path[0]);
-  if (!option) return new UserError({ where: stage.where, expected: issue.message, found: 'these options' });
+  if (!option) return misfit(stage.where, issue);
   const given = stage.options.get(option.word);
   if (!given || given.value === null) return missingOption(stage, option);
   const advice = option.choices && nearestWord(String(given.value), option.choices);
   const expected = issue.code === 'custom' ? issue.message : option.expected;
   return new UserError({ where: given.where, expected, found: written(given), advice });
+}
+
+/** Options that do not go together. A schema may say what it found by `params.found` of its issue. */
+export function misfit(where: string, issue: z.core.$ZodIssue): UserError {
+  const found = issue.code === 'custom' ? issue.params?.found : undefined;
+  return new UserError({ where, expected: issue.message, found: found ?? 'these options' });
 }
 
 function missingOption({ where, command }: RecipeStage, { word, description }: StageOption): UserError {

@@ -9,6 +9,7 @@ import { defineCommand } from '../command.ts';
 import { preferenceOptions } from '../preference-options.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
+import { refuseWipingDecay } from '../training-options.ts';
 
 /** Numbers that only some equations hold. */
 const equationOptions: Record<
@@ -80,7 +81,8 @@ export const dpo = defineCommand({
         .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
       learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
     })
-    .superRefine(refuseWhatIsNotRead),
+    .superRefine(refuseWhatIsNotRead)
+    .superRefine(refuseWipingDecay),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/dpo.js', import.meta.url).href;
     const job = { module, name: 'dpo', payload: resolveComputing(options) };
