@@ -50,6 +50,15 @@ beforeAll(() => {
          await new Promise((done) => setTimeout(done, 5));
        }
      }
+     export async function deaf(_, { emit }) {
+       emit(process.pid);
+       await new Promise(() => setInterval(() => {}, 1000));
+     }
+     export async function busy(_, { emit }) {
+       emit(process.pid);
+       await new Promise((done) => setTimeout(done, 50));
+       for (;;);
+     }
      export async function waits(_, { emit, signal }) {
        emit(process.pid);
        const timer = setInterval(() => {}, 1000);
@@ -131,6 +140,19 @@ describe('a job', () => {
     await expect.poll(() => isRunning(pid)).toBe(false);
   });
 
+  it.each(['deaf', 'busy'])('that is %s to the signal is killed after its grace', async (name) => {
+    const controller = new AbortController();
+    const reason = new Error('the caller has had enough');
+    let pid = 0;
+    const onEvent = (event: number) => {
+      pid = event;
+      controller.abort(reason);
+    };
+    const options = { onEvent, signal: controller.signal, graceMs: 300 };
+    await expect(runJob({ module, name, payload: {} }, options)).rejects.toBe(reason);
+    await expect.poll(() => isRunning(pid)).toBe(false);
+  });
+
   it('is stopped at once when the signal was given before', async () => {
     const signal = AbortSignal.abort();
     expect(await runJob({ module, name: 'waits', payload: {} }, { signal })).toBe('saved');
@@ -170,10 +192,16 @@ describe('a job', () => {
     expect(await runJob({ module, name: 'listens', payload: {} })).toEqual([]);
   });
 
-  it('ends when its caller is killed', async () => {
+  it.each([
+    ['is killed', 'waits', `process.kill(process.pid, 'SIGKILL')`],
+    ['is killed, after its grace even when deaf', 'deaf', `process.kill(process.pid, 'SIGKILL')`],
+    ['ends after it asked the job to stop', 'busy', `stop.abort(); setTimeout(() => process.exit(), 200)`],
+  ])('ends when its caller %s', async (_, name, end) => {
     const caller = `import { runJob } from ${JSON.stringify(built)};
-      const onEvent = (pid) => { console.log(pid); process.kill(process.pid, 'SIGKILL'); };
-      await runJob({ module: ${JSON.stringify(module)}, name: 'waits', payload: {} }, { onEvent });`;
+      const stop = new AbortController();
+      const onEvent = (pid) => { console.log(pid); ${end}; };
+      const options = { onEvent, signal: stop.signal, graceMs: ${name === 'busy' ? 60_000 : 300} };
+      await runJob({ module: ${JSON.stringify(module)}, name: '${name}', payload: {} }, options);`;
     writeFileSync(join(folder, 'caller.mjs'), caller);
     const { stdout: output, stderr } = spawnSync(process.execPath, [join(folder, 'caller.mjs')], {
       encoding: 'utf8',

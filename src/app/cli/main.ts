@@ -4,6 +4,7 @@
 import { constants } from 'node:os';
 import { recipeText } from '../../align/run/recipe.ts';
 import { UserError } from '../../engine/errors.ts';
+import { defaultGraceMs } from '../../engine/runtime/job.ts';
 import { heedVersion } from '../version.ts';
 import { commands } from './commands.ts';
 import { type Invocation, parseArguments } from './parse.ts';
@@ -69,14 +70,20 @@ function exitCodeOf({ reason }: AbortSignal): number {
   return reason instanceof Stopped ? reason.exitCode : 0;
 }
 
+/** A signal that came to the whole process group, some wrappers such as npx pass on once more. */
+const echoMs = 500;
+
 /** The first signal asks the command to save and stop; the second ends at once. */
 function stopOnSignals(stop: AbortController, terminal: Terminal): void {
   const signals = ['SIGINT', 'SIGTERM'] as const;
+  let firstAt = Number.NEGATIVE_INFINITY;
   for (const name of signals) {
     process.on(name, () => {
       const code = 128 + constants.signals[name];
+      if (performance.now() - firstAt < echoMs) return;
       if (stop.signal.aborted) process.exit(code);
-      terminal.note('stopping at the next step; once more to end at once');
+      firstAt = performance.now();
+      terminal.note(`stopping at the next step, or in ${defaultGraceMs / 1000} s; once more to end at once`);
       stop.abort(new Stopped(code));
     });
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FolderLock, lockName } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
-import { takePeakEngineMemory } from '../../engine/runtime/job.ts';
+import { defaultGraceMs, takePeakEngineMemory } from '../../engine/runtime/job.ts';
 import { discardFolder } from '../../language/checkpoint/commit.ts';
 import { type Plan, type PlannedStage, shown } from './plan-road.ts';
 import { respellPaths } from './respell-paths.ts';
@@ -43,9 +43,6 @@ export interface RoadResult extends Road {
   /** Whether every stage of the plan is finished now. */
   isComplete: boolean;
 }
-
-/** How long a dead run's engine may take to save. */
-const patienceMs = 120_000;
 
 /**
  * Runs the selected stages in order. When `signal` aborts, the stage at work saves and no other begins.
@@ -157,7 +154,7 @@ class RoadRunner {
   }
 
   private async waitForLease(stage: PlannedStage): Promise<void> {
-    const deadline = performance.now() + patienceMs;
+    const deadline = performance.now() + defaultGraceMs;
     for (let attempt = 0; ; attempt++) {
       try {
         await onDisk(stage.folder, () => FolderLock.take(stage.folder).release());

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream';
 import { UserError } from '../errors.ts';
-import type { FromHost, JobFunction, ToHost } from './job.ts';
+import type { FromHost, Job, JobFunction, ToHost } from './job.ts';
 
 const controller = new AbortController();
 /** To nobody where the caller is gone, also when it goes while the message is on its way. */
@@ -13,16 +13,24 @@ const messages = new Readable({ objectMode: true, read() {} });
 let haveMessagesEnded = false;
 
 process.on('message', (message: ToHost) => {
-  if (message.kind === 'start') void start(message.job);
+  if (message.kind === 'start') begin(message);
   else if (message.kind === 'message') receive(message.message);
   else if (message.kind === 'no-more-messages') endMessages();
   else stop();
 });
-// The caller has its result, or is gone: what still runs saves and stops.
-process.on('disconnect', stop);
 // Ctrl-C in a terminal reaches the whole group; the caller decides and sends `stop`.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', stop);
+
+function begin({ job, graceMs }: Extract<ToHost, { kind: 'start' }>): void {
+  // The caller has its result, or is gone: what still runs saves and stops. A kill, because a plain exit waits for
+  // whatever the system is doing for this process, such as opening a pipe that nobody writes to.
+  process.on('disconnect', () => {
+    stop();
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), graceMs).unref();
+  });
+  void start(job);
+}
 
 function receive(message: unknown): void {
   // In a box, because null would end the stream.
@@ -43,7 +51,7 @@ async function* received(): AsyncGenerator<unknown> {
   for await (const { message } of messages) yield message;
 }
 
-async function start(job: Extract<ToHost, { kind: 'start' }>['job']): Promise<void> {
+async function start(job: Job): Promise<void> {
   try {
     const module = (await import(job.module)) as Record<
       string,

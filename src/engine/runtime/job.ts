@@ -39,10 +39,15 @@ export type JobFunction<Payload, Event, Result, Message = never> = (
 export interface JobOptions<Event> {
   onEvent?: (event: Event) => void;
   signal?: AbortSignal;
+  /** How long the job may go on after the signal, or after its caller is gone, before its process is killed. */
+  graceMs?: number;
 }
 
+/** Time for a slow step and its checkpoint. */
+export const defaultGraceMs = 120_000;
+
 export type ToHost =
-  | { kind: 'start'; job: Job }
+  | { kind: 'start'; job: Job; graceMs: number }
   | { kind: 'message'; message: unknown }
   | { kind: 'no-more-messages' }
   | { kind: 'stop' };
@@ -89,7 +94,8 @@ export function takePeakEngineMemory(): number {
 
 /**
  * Runs a job in a new engine process and ends that process.
- * @throws what the job throws: a UserError with its message, the reason of `signal`, anything else with the job's stack
+ * @throws what the job throws: a UserError with its message, the reason of `signal`, anything else with the job's stack;
+ *   the reason of `signal` too when the job outlasts its grace
  */
 export function runJob<Event, Result>(job: Job, options: JobOptions<Event> = {}): Promise<Result> {
   const running = startJob<Event, Result, never>(job, options);
@@ -100,7 +106,7 @@ export function runJob<Event, Result>(job: Job, options: JobOptions<Event> = {})
 /** Starts a job in a new engine process, which ends with the job. */
 export function startJob<Event, Result, Message>(
   job: Job,
-  { onEvent, signal }: JobOptions<Event> = {},
+  { onEvent, signal, graceMs = defaultGraceMs }: JobOptions<Event> = {},
 ): RunningJob<Result, Message> {
   const host = fork(fileURLToPath(new URL('./job-host.js', import.meta.url)), {
     serialization: 'advanced',
@@ -110,7 +116,14 @@ export function startJob<Event, Result, Message>(
   const send = (message: ToHost) => {
     if (host.connected) host.send(message as Serializable);
   };
-  const stop = () => send({ kind: 'stop' });
+  const kill = () => void host.kill('SIGKILL');
+  let deadline: NodeJS.Timeout | undefined;
+  const stop = () => {
+    send({ kind: 'stop' });
+    deadline = setTimeout(kill, graceMs);
+    // A caller that ends now does not want to wait.
+    process.once('exit', kill);
+  };
   const result = new Promise<Result>((resolve, reject) => {
     host.on('message', (message: FromHost) => {
       if (message.kind === 'event') onEvent?.(message.event as Event);
@@ -122,12 +135,14 @@ export function startJob<Event, Result, Message>(
     });
     host.on('error', reject);
     // After a result this rejection changes nothing.
-    host.on('exit', (code, name) => reject(deathOf(code, name)));
+    host.on('exit', (code, name) => reject(host.killed ? signal?.reason : deathOf(code, name)));
     signal?.addEventListener('abort', stop);
-    send({ kind: 'start', job });
+    send({ kind: 'start', job, graceMs });
     if (signal?.aborted) stop();
   }).finally(() => {
     signal?.removeEventListener('abort', stop);
+    clearTimeout(deadline);
+    process.off('exit', kill);
     if (host.connected) host.disconnect();
   });
   return {

@@ -1,13 +1,17 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lockName } from '../../../align/run/lock.ts';
 import {
   saveTinyModel,
   timelessLog,
   trainedBytes,
   writeDemonstrations,
 } from '../../../align/run/testing/tiny-run.ts';
+import { isAlive } from '../../../language/checkpoint/processes.ts';
 import { runHeed } from '../testing/run-heed.ts';
 import { killAtStep, reachesStep, startHeed } from '../testing/start-heed.ts';
 
@@ -94,6 +98,24 @@ describe('heed sft', () => {
       expect(stderr).toMatch(/resuming after step [4-9]/);
       expectSameRun('interrupted', 'whole-3');
     });
+
+    it.skipIf(process.platform === 'win32')(
+      'by a second SIGINT leaves no process, even one that waits for data that never come',
+      async () => {
+        execFileSync('mkfifo', [join(folder, 'silent.jsonl')]);
+        const words = ['sft', '--model', 'base', '--data', 'silent.jsonl', '--out', 'waiting'];
+        const child = startHeed(words, folder);
+        const recipe = join(folder, 'waiting/recipe.yaml');
+        await expect.poll(() => existsSync(recipe), { timeout: 30_000 }).toBe(true);
+        const { pid } = JSON.parse(readFileSync(join(folder, 'waiting', lockName), 'utf8'));
+        child.kill('SIGINT');
+        await expect.poll(child.error, { timeout: 30_000 }).toMatch(/once more to end at once/);
+        await sleep(700);
+        child.kill('SIGINT');
+        expect(await child.closed).toBe(130);
+        await expect.poll(() => isAlive(pid)).toBe(false);
+      },
+    );
 
     it('after its end says that there is nothing to do', async () => {
       const before = readFileSync(join(folder, 'whole-1/events.jsonl'));
