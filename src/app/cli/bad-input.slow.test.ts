@@ -1,7 +1,17 @@
 // Mistakes that people make and files that break, each through the real program: exit code 1 and one message that
 // names the file, flag or key, what was expected and what was found. Long because it is a table of cases.
 
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,6 +103,20 @@ const withHeader = (name: string, change: (header: Header) => void) =>
   });
 const norm = 'model.norm.weight';
 
+/** Something else than a file: opening a pipe that nobody writes to would wait for ever. */
+const folderAs = (name: string, file: string) =>
+  changedModel(name, (model) => {
+    rmSync(join(model, file), { force: true });
+    mkdirSync(join(model, file));
+  });
+const pipeAs = (name: string, file: string) =>
+  changedModel(name, (model) => {
+    rmSync(join(model, file), { force: true });
+    execFileSync('mkfifo', [join(model, file)]);
+  });
+const hugeAs = (name: string, file: string) =>
+  changedModel(name, (model) => truncateSync(join(model, file), 700e6));
+
 const models: Case[] = [
   {
     title: 'a model that is not there',
@@ -116,6 +140,52 @@ const models: Case[] = [
     words: sftFrom('config-cut'),
     message: /config-cut\/config\.json: expected JSON/,
     prepare: broken('config-cut', 'config.json', (bytes) => bytes.subarray(0, 90)),
+  },
+  ...['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors'].map((file, i) => ({
+    title: `a folder as ${file}`,
+    words: sftFrom(`folder-${i}`),
+    message: new RegExp(`folder-${i}/${file}: expected a .*, got a folder\\.$`),
+    prepare: folderAs(`folder-${i}`, file),
+  })),
+  ...(process.platform === 'win32'
+    ? []
+    : ['config.json', 'heed.json', 'tokenizer.json', 'model.safetensors']
+  ).map((file, i) => ({
+    title: `a pipe as ${file}`,
+    words: sftFrom(`pipe-${i}`),
+    message: new RegExp(`pipe-${i}/${file}: expected a .*, got a pipe\\.$`),
+    prepare: pipeAs(`pipe-${i}`, file),
+  })),
+  {
+    title: 'a config.json that swells',
+    words: sftFrom('swollen'),
+    message: /swollen\/config\.json: expected a .* of at most 16777216 bytes, got 700000000\.$/,
+    prepare: hugeAs('swollen', 'config.json'),
+  },
+  {
+    title: 'an index that swells',
+    words: sftFrom('swollen-index'),
+    message:
+      /swollen-index\/model\.safetensors\.index\.json: expected .* at most 16777216 bytes, got 700000000/,
+    prepare: changedModel('swollen-index', (model) => {
+      renameSync(join(model, 'model.safetensors'), join(model, 'model.safetensors.index.json'));
+      truncateSync(join(model, 'model.safetensors.index.json'), 700e6);
+    }),
+  },
+  {
+    title: 'a manifest that swells',
+    words: sftFrom('swollen-manifest'),
+    message: /swollen-manifest\/manifest\.json: expected .* at most 16777216 bytes, got 700000000/,
+    prepare: changedModel('swollen-manifest', (model) => {
+      writeFileSync(join(model, 'manifest.json'), '');
+      truncateSync(join(model, 'manifest.json'), 700e6);
+    }),
+  },
+  {
+    title: 'lines in a config.json that is no JSON',
+    words: sftFrom('config-lines'),
+    message: /config-lines\/config\.json: expected JSON in UTF-8, got .*not valid JSON\.$/,
+    prepare: broken('config-lines', 'config.json', () => 'not\njson\n'),
   },
   {
     title: 'an architecture that heed does not know',

@@ -43,6 +43,10 @@ export class ContentHashes {
           found: `${path}, which is not`,
         });
       }
+      // What can be read only once, such as a pipe, would be empty for its stage.
+      if (!found.isFile() && !found.isDirectory()) {
+        throw new UserError({ where, expected: 'a file or folder', found: `${path}, which is neither` });
+      }
       const sha256 = found.isDirectory() ? await hashFolder(path) : (await fingerprintFile(path)).sha256;
       return { path, sha256 };
     });

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { parseModelConfig } from '../../language/model/config-json.ts';
 import { countParameters } from '../../language/model/parameters.ts';
+import { readJsonFile } from '../../language/read-file.ts';
 import type { Plan, PlannedStage } from './plan-road.ts';
 import { namesReferredTo, textsOf } from './references.ts';
 import { type RoadStage, readRoadIfThere } from './road-file.ts';
@@ -83,7 +84,7 @@ const madeRows: Readonly<Record<string, string>> = {
 /** Forecasts by the stage's name. */
 export async function forecastRoad(plan: Plan): Promise<Map<string, Forecast>> {
   const measured = await measuredStages(plan);
-  const rough = new RoughModel(plan);
+  const rough = new RoughModel(plan, await givenSizes(plan));
   return new Map(
     plan.stages.map((stage) => {
       const sizes = rough.sizesOf(stage);
@@ -128,9 +129,12 @@ function foldersIn(parent: string): string[] {
 
 class RoughModel {
   private readonly plan: Plan;
+  private readonly given: ReadonlyMap<string, Sizes>;
 
-  constructor(plan: Plan) {
+  /** @param given of the recipe's models, by name */
+  constructor(plan: Plan, given: ReadonlyMap<string, Sizes>) {
     this.plan = plan;
+    this.given = given;
   }
 
   /** Time = arithmetic / its usual rate; memory = weights, moments and the activations of a micro-batch. */
@@ -169,7 +173,7 @@ class RoughModel {
     const [name] = namesReferredTo(stage.words.model);
     if (name === undefined) return this.newModelSizes(stage);
     const maker = this.stageNamed(name);
-    return maker ? this.sizesOf(maker) : sizesIn(this.plan.models.get(name));
+    return maker ? this.sizesOf(maker) : this.given.get(name);
   }
 
   /** Of a model that `pretrain` makes, with an MLP of twice the attention's weights. */
@@ -245,10 +249,16 @@ function activationBytes(stage: PlannedStage, { layers, hiddenSize, vocabularySi
   return 4 * positions * (30 * layers * hiddenSize + 2 * vocabularySize);
 }
 
-function sizesIn(folder: string | undefined): Sizes | undefined {
-  if (!folder) return undefined;
+/** @throws FormatError for a config.json that is none */
+async function givenSizes({ models }: Plan): Promise<Map<string, Sizes>> {
+  const sizes = new Map<string, Sizes>();
+  for (const [name, folder] of models) sizes.set(name, await sizesIn(folder));
+  return sizes;
+}
+
+async function sizesIn(folder: string): Promise<Sizes> {
   const path = join(folder, 'config.json');
-  const config: ModelConfig = parseModelConfig(JSON.parse(readFileSync(path, 'utf8')), path);
+  const config: ModelConfig = parseModelConfig(await readJsonFile(path), path);
   const { layers, hiddenSize, vocabularySize } = config;
   return { layers, hiddenSize, vocabularySize, parameters: countParameters(config) };
 }

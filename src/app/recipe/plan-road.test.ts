@@ -164,6 +164,11 @@ describe('a recipe is refused before anything runs', () => {
         'Try leaving it out; --out of heed run is the folder of all stages.',
     ],
     [
+      'what can be read only once',
+      stage('command: join, data: [/dev/null]'),
+      'road.yaml:3:25 (two: data): expected a file or folder, got /dev/null, which is neither.',
+    ],
+    [
       'a file that is not there',
       stage('command: join, data: [gone.txt]'),
       'road.yaml:3:25 (two: data): expected a file or folder that is there (paths are relative to the recipe), ' +

@@ -291,6 +291,16 @@ describe('folders of other programs', () => {
     expect((error as UserError).message).toContain(`expected a folder, got ${found}`);
   });
 
+  test('JSON may begin with the byte order mark that editors write', async () => {
+    await saveModel(folder, fresh(config(llamaJson)));
+    rmSync(join(folder, 'manifest.json'));
+    const before = await loadModel(folder);
+    for (const name of ['config.json', 'generation_config.json']) {
+      writeFileSync(join(folder, name), `\uFEFF${readFileSync(join(folder, name), 'utf8')}`);
+    }
+    expect(await loadModel(folder)).toEqual(before);
+  });
+
   test('a folder without config.json is named', async () => {
     await saveModel(folder, fresh(config(llamaJson)));
     for (const name of ['manifest.json', 'config.json']) rmSync(join(folder, name));

@@ -1,11 +1,11 @@
 // A model in a Hugging Face folder: config.json, safetensors weights, tokenizer files, and heed.json, which says what kind
 // of model it is and what it was made from. Reading checks everything before it allocates; writing is all or nothing.
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FormatError, UserError } from '../../engine/errors.ts';
+import { UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { Fields, parseJson } from '../model/config-fields.ts';
+import { Fields } from '../model/config-fields.ts';
 import {
   modelConfigToJson,
   parseModelConfig,
@@ -13,6 +13,8 @@ import {
   type TorchType,
   tokensToJson,
 } from '../model/config-json.ts';
+import { readJsonFile, readWholeFile } from '../read-file.ts';
+import { largestTokenizerBytes } from '../text/tokenizer-files.ts';
 import { type CheckpointRecord, parseRecord, recordToJson } from './checkpoint-record.ts';
 import { commitFolder, resolveFolder, verifyFolder } from './commit.ts';
 import { diskFiles, type Files } from './files.ts';
@@ -104,28 +106,18 @@ export async function loadModel(
 /** What a folder's config.json and generation_config.json say of special tokens; without these files, nothing. */
 export async function readSpecialTokens(folder: string): Promise<ModelConfig['tokens']> {
   const names = (await filesIn(folder)) ?? [];
+  const path = await resolveFolder(folder);
+  const anyVocabulary = { vocabularySize: Number.MAX_SAFE_INTEGER };
   let tokens: ModelConfig['tokens'] = { eos: [] };
   for (const name of ['config.json', 'generation_config.json']) {
     if (!names.includes(name)) continue;
-    const anyVocabulary = { vocabularySize: Number.MAX_SAFE_INTEGER };
-    tokens = {
-      ...tokens,
-      ...(await readGeneration(join(await resolveFolder(folder), name), anyVocabulary)).tokens,
-    };
+    tokens = { ...tokens, ...(await readGeneration(join(path, name), anyVocabulary)).tokens };
   }
   return tokens;
 }
 
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return parseJson(await readFile(path, 'utf8'), path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
-    throw new FormatError(
-      { where: path, expected: 'a Hugging Face model file', found: 'no such file' },
-      { cause },
-    );
-  }
+function readJson(path: string): Promise<unknown> {
+  return readJsonFile(path, { expected: 'a Hugging Face model file' });
 }
 
 function kindOfArchitecture(fields: Fields): CheckpointKind {
@@ -155,10 +147,13 @@ async function readGeneration(path: string, config: Pick<ModelConfig, 'vocabular
 
 async function readTokenizerFiles(path: string, names: string[]): Promise<TokenizerFiles> {
   const present = tokenizerFileNames.filter((name) => names.includes(name));
-  const files = present.map(
-    async (name) => [name, new Uint8Array(await readFile(join(path, name)))] as const,
-  );
+  const files = present.map(async (name) => [name, await readTokenizerFile(join(path, name))] as const);
   return Object.fromEntries(await Promise.all(files));
+}
+
+async function readTokenizerFile(path: string): Promise<Uint8Array> {
+  const kind = { expected: 'a file of a tokenizer', largestBytes: largestTokenizerBytes };
+  return new Uint8Array(await readWholeFile(path, kind));
 }
 
 export interface SaveOptions {

@@ -3,10 +3,11 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
-import { Fields, parseJson } from '../model/config-fields.ts';
+import { Fields } from '../model/config-fields.ts';
+import { readJsonFile, requireRegularFile } from '../read-file.ts';
 import { diskFiles, errorCode, type Files } from './files.ts';
 
 export interface ManifestEntry {
@@ -53,8 +54,9 @@ async function listCovered(folder: string, prefix = ''): Promise<string[]> {
   return (await Promise.all(lists)).flat().sort();
 }
 
-/** SHA-256 of a file, in hexadecimal. */
+/** SHA-256 of a file, in hexadecimal. @throws FormatError when it is a pipe or another thing without an end */
 async function hashFile(path: string): Promise<string> {
+  await requireRegularFile(path);
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
   return hash.digest('hex');
@@ -108,7 +110,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 async function readManifest(folder: string): Promise<ManifestEntry[] | undefined> {
   const where = join(folder, manifestName);
   if ((await sizeOf(where)) === undefined) return undefined;
-  const fields = new Fields(parseJson(await readFile(where, 'utf8'), where), where);
+  const fields = new Fields(await readJsonFile(where), where);
   fields.version('version', manifestVersion);
   const list = fields.get('files');
   if (!Array.isArray(list)) throw fields.fault('files', 'a list');

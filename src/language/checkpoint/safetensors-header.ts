@@ -4,7 +4,7 @@
 import { open } from 'node:fs/promises';
 import { FormatError } from '../../engine/errors.ts';
 import { describeJson } from '../model/config-fields.ts';
-import { errorCode } from './files.ts';
+import { reading, requireRegularFile } from '../read-file.ts';
 
 export type StoredType = 'F32' | 'F16' | 'BF16';
 
@@ -75,14 +75,11 @@ async function readHeaderText(path: string) {
   }
 }
 
-/** @throws FormatError when there is no such file */
+/** @throws FormatError unless there is a regular file that may be read */
 export async function openTensorFile(path: string) {
-  try {
-    return await open(path, 'r');
-  } catch (cause) {
-    if (errorCode(cause) !== 'ENOENT') throw cause;
-    throw new FormatError({ where: path, expected: 'a safetensors file', found: 'no such file' }, { cause });
-  }
+  const kind = { expected: 'a safetensors file' };
+  await requireRegularFile(path, kind);
+  return reading(path, kind, () => open(path, 'r'));
 }
 
 function decodeHeader(bytes: Buffer, path: string): string {

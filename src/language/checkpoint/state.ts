@@ -1,10 +1,10 @@
 // Training state: `checkpoints/step-00000120/` holds the model, the optimizer's tensors and a state.json, committed as one.
 // The newest valid step is found by its number, never by a pointer or a clock, and a damaged one is passed over.
 
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
-import { Fields, parseJson } from '../model/config-fields.ts';
+import { Fields } from '../model/config-fields.ts';
+import { readJsonFile } from '../read-file.ts';
 import { loadModel, type Model, writeModelFiles } from './checkpoint.ts';
 import {
   clearDiscarded,
@@ -29,6 +29,7 @@ export interface TrainingState {
 }
 
 const stateVersion = 1;
+const largestStateBytes = 256 * 2 ** 20;
 
 function stepName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
@@ -124,7 +125,7 @@ async function loadStep(target: string, step: number): Promise<TrainingState> {
     throw new FormatError({ where: folder, expected: 'a manifest', found: 'none' });
   }
   const where = join(folder, 'state.json');
-  const fields = new Fields(parseJson(await readFile(where, 'utf8'), where), where);
+  const fields = new Fields(await readJsonFile(where, { largestBytes: largestStateBytes }), where);
   fields.version('version', stateVersion);
   fields.integer('step', { min: step, max: step });
   const model = await loadModel(join(folder, 'model'));

@@ -1,11 +1,12 @@
 // A model's parameters in a folder: one safetensors file, or shards with an index. Every name and shape is checked
 // against the plan before the first value is read.
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError, UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { Fields, parseJson } from '../model/config-fields.ts';
+import { Fields } from '../model/config-fields.ts';
+import { readJsonFile } from '../read-file.ts';
 import { exists, type Files } from './files.ts';
 import {
   type NamedTensor,
@@ -98,7 +99,7 @@ async function readIndex(folder: string, stem: string): Promise<Map<string, stri
   if (await exists(join(folder, `${stem}.safetensors`))) return undefined;
   const where = join(folder, `${stem}.safetensors.index.json`);
   if (!(await exists(where))) throw await noWeights(folder, stem);
-  const map = new Fields(parseJson(await readFile(where, 'utf8'), where), where).object('weight_map');
+  const map = new Fields(await readJsonFile(where), where).object('weight_map');
   if (!map) throw new FormatError({ where, expected: 'a weight_map', found: 'none' });
   return new Map(map.keys().map((name) => [name, shardName(map, name)]));
 }

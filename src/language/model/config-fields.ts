@@ -95,12 +95,3 @@ export function describeJson(value: unknown): string {
 function isNested(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
-
-/** Parses JSON text from a file. @throws FormatError when it is not JSON */
-export function parseJson(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError({ where, expected: 'JSON', found: (cause as Error).message }, { cause });
-  }
-}

@@ -1,9 +1,10 @@
 // Reads and writes tokenizer.json and its neighbour tokenizer_config.json.
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FormatError, UserError } from '../../engine/errors.ts';
+import { UserError } from '../../engine/errors.ts';
+import { readJsonFile } from '../read-file.ts';
 
 interface TokenizerFiles {
   tokenizer: unknown;
@@ -13,7 +14,8 @@ interface TokenizerFiles {
   configurationPath: string;
 }
 
-const LARGEST_FILE = 256 * 2 ** 20;
+/** Of each file of a tokenizer. */
+export const largestTokenizerBytes = 256 * 2 ** 20;
 
 /**
  * @param path tokenizer.json or the folder that holds it
@@ -44,19 +46,8 @@ export async function writeTokenizerFiles(
 }
 
 async function readJson(path: string): Promise<unknown> {
-  const status = await stat(path).catch(() => undefined);
-  if (!status) return undefined;
-  if (!status.isFile() || status.size > LARGEST_FILE) {
-    const found = status.isFile() ? `${status.size} bytes` : 'something else';
-    throw new FormatError({ where: path, expected: `a file of at most ${LARGEST_FILE} bytes`, found });
-  }
-  const bytes = await readFile(path);
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    const found = bytes.length === 0 ? 'an empty file' : (error as Error).message;
-    throw new FormatError({ where: path, expected: 'JSON in UTF-8', found }, { cause: error });
-  }
+  if (!(await stat(path).catch(() => undefined))) return undefined;
+  return readJsonFile(path, { largestBytes: largestTokenizerBytes });
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
