@@ -24,10 +24,13 @@ export interface SafetensorsHeader {
 
 export const bytesPerElement: Record<StoredType, number> = { F32: 4, F16: 2, BF16: 2 };
 
+/** As in the format's own library. */
 const maximumHeaderBytes = 100_000_000;
+/** Some hundred thousand tensors. Values take more room parsed than written; bytes alone do not bound them. */
+const maximumValues = 1_000_000;
 
 /**
- * Reads and checks a header. Nothing larger than the file itself is allocated.
+ * Reads and checks a header, in memory of some times its own size.
  * @param options.skip tensors to leave out; their type may be one that heed cannot read
  * @throws FormatError for every malformed header
  */
@@ -84,11 +87,21 @@ export async function openTensorFile(path: string) {
 
 function decodeHeader(bytes: Buffer, path: string): string {
   if (bytes[0] !== 0x7b) throw fault(path, 'a header that starts with {', `the byte ${bytes[0]}`);
+  refuseManyValues(bytes, path);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw fault(path, 'a header in UTF-8', 'invalid bytes', cause);
   }
+}
+
+/** Counts what JSON has before every value but the first: `{`, `[` and commas, in texts too. */
+function refuseManyValues(bytes: Buffer, path: string): void {
+  let count = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] === 0x2c || bytes[i] === 0x5b || bytes[i] === 0x7b) count++;
+  }
+  if (count > maximumValues) throw fault(path, `a header of at most ${maximumValues} values`, `${count}`);
 }
 
 function parseHeaderObject(text: string, path: string): Map<string, unknown> {

@@ -179,6 +179,18 @@ describe('malformed headers', () => {
     await expectRefusal(craft(JSON.stringify(header), dataBytes), message);
   });
 
+  test.each([
+    ['empty tensors', `{${Array.from({ length: 3e5 }, (_, i) => `"${i}":{"shape":[0,0,0]}`).join(',')}}`],
+    ['sizes in a shape', `{"x":{"dtype":"F32","shape":[${'1,'.repeat(2e7)}1],"data_offsets":[0,4]}}`],
+    ['nested lists', `{"x":${'['.repeat(2e7)}`],
+  ])('too many %s are refused before they are parsed, in little memory', async (_, header) => {
+    const path = craft(header);
+    const before = process.resourceUsage().maxRSS;
+    await expectRefusal(path, /a header of at most 1000000 values, got \d{7,8}\.$/);
+    const grown = (process.resourceUsage().maxRSS - before) * 1024;
+    expect(grown).toBeLessThan(1.5 * header.length + 2 ** 24);
+  });
+
   test('a tensor called __proto__ is a tensor like any other', async () => {
     const path = craft('{"__proto__":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4);
     expect([...(await readSafetensorsHeader(path)).entries.keys()]).toEqual(['__proto__']);
