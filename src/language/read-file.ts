@@ -12,7 +12,7 @@ export interface FileKind {
 }
 
 /** The index of the largest models takes half of it, configurations a thousandth. */
-const largestJsonBytes = 16 * 2 ** 20;
+const largestTextBytes = 16 * 2 ** 20;
 
 const failures: Record<string, string> = {
   ENOENT: 'no such file',
@@ -34,17 +34,28 @@ export async function readWholeFile(path: string, kind: FileKind = {}): Promise<
 }
 
 /**
- * Parses a JSON file; a byte order mark, which some editors write, does not count.
+ * A text in UTF-8; a byte order mark, which some editors write, does not count.
  * @param kind.largestBytes default 16 MiB
- * @throws FormatError as `requireRegularFile` does, and when the file is not UTF-8 or not JSON
+ * @throws FormatError as `requireRegularFile` does, and when the file is not UTF-8
  */
-export async function readJsonFile(path: string, kind: FileKind = {}): Promise<unknown> {
-  const bytes = await readWholeFile(path, { largestBytes: largestJsonBytes, ...kind });
+export async function readTextFile(path: string, kind: FileKind = {}): Promise<string> {
+  const bytes = await readWholeFile(path, { largestBytes: largestTextBytes, ...kind });
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const { expected = 'text' } = kind;
+    throw new FormatError({ where: path, expected: `${expected} in UTF-8`, found: 'other bytes' }, { cause });
+  }
+}
+
+/** @throws FormatError as `readTextFile` does, and when the text is not JSON */
+export async function readJsonFile(path: string, kind: FileKind = {}): Promise<unknown> {
+  const text = await readTextFile(path, { expected: 'JSON', ...kind });
+  try {
+    return JSON.parse(text);
   } catch (cause) {
     // What JSON.parse says quotes the text, line ends included.
-    const found = bytes.length === 0 ? 'an empty file' : (cause as Error).message.replaceAll(/\s+/g, ' ');
+    const found = text === '' ? 'an empty file' : (cause as Error).message.replaceAll(/\s+/g, ' ');
     throw new FormatError({ where: path, expected: 'JSON in UTF-8', found }, { cause });
   }
 }

@@ -30,7 +30,7 @@ export async function loadModelTokenizer(
     decode: (ids, options) => tokenizer.decode(ids, options),
     special: { bos, eos },
     vocabularySize: tokenizer.vocabularySize,
-    configuration: tokenizer.configuration,
+    chatTemplate: tokenizer.chatTemplate,
   };
   const stopIds = [...new Set([...tokens.eos, ...(eos === undefined ? [] : [eos])])];
   return { tokenizer, prompts, stopIds };

@@ -10,8 +10,8 @@ export interface PromptTokenizer {
   readonly special: { bos?: number; eos?: number };
   /** Highest id + 1. */
   readonly vocabularySize?: number;
-  /** tokenizer_config.json, which may hold a chat template. */
-  readonly configuration?: Readonly<Record<string, unknown>>;
+  /** The model's own, as Jinja source. */
+  readonly chatTemplate?: string;
 }
 
 /**

@@ -66,16 +66,10 @@ describe('the default chat template', () => {
 });
 
 describe('chat templates', () => {
-  it("come from the tokenizer's configuration, by the name default among several", () => {
-    const source = '{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}';
-    const single = { ...asTokenizer(), configuration: { chat_template: source } };
-    expect(render(chatTemplateOf(single), 'ua', false)).toBe('[user]u0</s>[assistant]a1</s>');
-    const several = [
-      { name: 'tool_use', template: 'x' },
-      { name: 'default', template: source },
-    ];
-    const named = { ...asTokenizer(), configuration: { chat_template: several } };
-    expect(render(chatTemplateOf(named), 'u', false)).toBe('[user]u0</s>');
+  it("are the tokenizer's own, with its tokens by name", () => {
+    const chatTemplate = '{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}';
+    const own = chatTemplateOf({ ...asTokenizer(), chatTemplate });
+    expect(render(own, 'ua', false)).toBe('[user]u0</s>[assistant]a1</s>');
   });
 
   it('are refused when they are not Jinja', () => {

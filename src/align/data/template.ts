@@ -1,5 +1,5 @@
-// Records to text: Alpaca's template to the letter (Taori et al. 2023), and chat templates in the Jinja dialect of
-// tokenizer_config.json.
+// Records to text: Alpaca's template to the letter (Taori et al. 2023), and chat templates in Transformers' dialect of
+// Jinja.
 //
 // A model without a chat template gets `alpacaChatSource`. It goes on in Alpaca's manner rather than in ChatML: its
 // first turn is the Alpaca prompt itself, so what was learnt from Alpaca records holds in conversation, and it needs
@@ -70,25 +70,17 @@ export class ChatTemplate {
 }
 
 /**
- * The chat template that the tokenizer's configuration brings (of several, the one named `default`), or else
- * `defaultChatTemplate`.
+ * The chat template that the tokenizer's folder brings, or else `defaultChatTemplate`.
  * @throws FormatError when it is not Jinja
  */
 export function chatTemplateOf(tokenizer: PromptTokenizer): ChatTemplate {
-  const source = templateSource(tokenizer.configuration?.chat_template);
+  const source = tokenizer.chatTemplate;
   if (source === undefined) return defaultChatTemplate(tokenizer);
   const { bos, eos } = tokenizer.special;
   return new ChatTemplate(source, {
     bosToken: bos === undefined ? '' : tokenName(tokenizer, bos),
     eosToken: eos === undefined ? '' : tokenName(tokenizer, eos),
   });
-}
-
-function templateSource(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return undefined;
-  const named = value.find((entry: { name?: unknown } | null) => entry?.name === 'default');
-  return templateSource((named as { template?: unknown } | undefined)?.template);
 }
 
 /** The template of a model that brings none. */

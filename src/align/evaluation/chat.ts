@@ -74,7 +74,7 @@ class Speaker {
   private readonly maxTokens: number;
 
   private constructor(options: ChatOptions, model: Model, tokenizer: ModelTokenizer, generator: Generator) {
-    const own = tokenizer.tokenizer.configuration.chat_template === undefined ? 'alpaca' : 'chat';
+    const own = tokenizer.prompts.chatTemplate === undefined ? 'alpaca' : 'chat';
     this.template = options.template === 'auto' ? own : options.template;
     this.maxTokens = options.maxTokens;
     this.model = model;

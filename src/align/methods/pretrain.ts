@@ -4,15 +4,9 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
-import {
-  loadModel,
-  locateModel,
-  type Model,
-  type TokenizerFiles,
-} from '../../language/checkpoint/checkpoint.ts';
+import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
-import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
@@ -92,17 +86,8 @@ async function startingModel(options: PretrainOptions): Promise<{ model: Model; 
   const parameters = new Map(
     parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, options.seed, i)]),
   );
-  const tokenizerFiles = filesOf(tokenizer.tokenizer);
+  const tokenizerFiles = tokenizer.tokenizer.files();
   return { model: { kind: 'base', config, parameters, tokenizerFiles }, tokenizer };
-}
-
-function filesOf(tokenizer: Tokenizer): TokenizerFiles {
-  return {
-    'tokenizer.json': tokenizer.toJson() as object,
-    ...(Object.keys(tokenizer.configuration).length > 0 && {
-      'tokenizer_config.json': tokenizer.configuration,
-    }),
-  };
 }
 
 /** A configuration as the family publishes it. @throws UserError when the sizes do not divide each other */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -209,6 +209,51 @@ describe('files', () => {
       'tokenizer.json',
       'tokenizer_config.json',
     ]);
+  });
+
+  /** Templates beside a tokenizer: in tokenizer_config.json, and in files by name. */
+  const folderWith = async (chat_template: unknown, files: Record<string, string>) => {
+    const folder = await temporaryFolder();
+    await tokenizer.save(folder);
+    await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify({ chat_template }));
+    await mkdir(join(folder, 'additional_chat_templates'));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+    return folder;
+  };
+  const [file, toolUse] = ['chat_template.jinja', 'additional_chat_templates/tool_use.jinja'];
+
+  // The order of Transformers 5.24, PreTrainedTokenizerBase._from_pretrained.
+  it.each<[string, unknown, Record<string, string>, string | undefined]>([
+    ['none', undefined, {}, undefined],
+    ['null', null, {}, undefined],
+    ['tokenizer_config.json', 'old', {}, 'old'],
+    ['chat_template.jinja before tokenizer_config.json', 'old', { [file]: 'new\r\nline' }, 'new\nline'],
+    ['an empty chat_template.jinja', 'old', { [file]: '' }, ''],
+    ['the default of several', [{ name: 'default', template: 'one' }], {}, 'one'],
+    ['chat_template.jinja beside others', undefined, { [file]: 'new', [toolUse]: 'tools' }, 'new'],
+  ])('bring the chat template: %s', async (_, inConfiguration, files, expected) => {
+    const loaded = await Tokenizer.load(await folderWith(inConfiguration, files));
+    expect(loaded.chatTemplate).toBe(expected);
+    const copy = await temporaryFolder();
+    await loaded.save(copy);
+    expect((await Tokenizer.load(copy)).chatTemplate).toBe(expected);
+  });
+
+  it.each<[string, unknown, Record<string, string>, RegExp]>([
+    ['a number', 7, {}, /tokenizer_config\.json: chat_template: expected a string, got 7/],
+    ['no default', [{ name: 'rag', template: 'x' }], {}, /chat_template: expected one named default/],
+    ['a default of no text', [{ name: 'default' }], {}, /chat_template\[0\]\.template: expected a string/],
+    ['only others', 'old', { [toolUse]: 'x' }, /additional_chat_templates: .* got tool_use\.jinja and no/],
+    [
+      'two defaults',
+      'old',
+      { [file]: 'x', 'additional_chat_templates/default.jinja': 'y' },
+      /additional_chat_templates: .* got default\.jinja and a chat_template\.jinja/,
+    ],
+  ])('whose chat template is %s are refused', async (_, inConfiguration, files, message) => {
+    const folder = await folderWith(inConfiguration, files);
+    await expect(Tokenizer.load(folder)).rejects.toThrow(message);
+    await expect(Tokenizer.load(folder)).rejects.toMatchObject({ name: 'FormatError' });
   });
 
   it('can be a tokenizer.json alone', async () => {

@@ -1,17 +1,19 @@
 // Text to token ids and back: byte-level BPE as Llama 3, Qwen, GPT-2 and SmolLM publish it in tokenizer.json,
 // with the ids that Hugging Face's library gives. Encoding goes added tokens → normalizer → pieces → merges.
 
+import { basename, dirname } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
 import { type AddedToken, AddedTokenFinder, readAddedTokens, type Section } from './added-tokens.ts';
 import { type BpeModel, ID_BOUND, readBpeModel } from './bpe-model.ts';
 import { bytesOfToken, utf8, wellFormed } from './byte-alphabet.ts';
+import { readChatTemplate } from './chat-template.ts';
 import { JsonField } from './json-field.ts';
 import { type Alignment, align, type Normalizer, readNormalizer } from './normalizer.ts';
 import { type Offset, pieceOffsets, sourceOffset } from './offsets.ts';
 import { checkDecoder, type Frame, readPostProcessor } from './post-processor.ts';
 import { type PreTokenizer, readPreTokenizer } from './pre-tokenizer.ts';
 import { readSpecialRoles, type SpecialRoles } from './special-roles.ts';
-import { readTokenizerFiles, writeTokenizerFiles } from './tokenizer-files.ts';
+import { readTokenizerFiles, type TokenizerFiles, writeTokenizerFiles } from './tokenizer-files.ts';
 
 interface EncodeOptions {
   /** Turn special tokens written in the text into control tokens. Default false: they are text like any other. */
@@ -35,8 +37,11 @@ export class Tokenizer {
   readonly vocabularySize: number;
   /** From tokenizer_config.json, or as chosen when training. */
   readonly special: SpecialRoles;
-  /** tokenizer_config.json as it was read, chat template included; empty when there was none. */
+  /** tokenizer_config.json as it was read; empty when there was none. */
   readonly configuration: Readonly<Record<string, unknown>>;
+  /** The Jinja source of chat_template.jinja or else of tokenizer_config.json. */
+  readonly chatTemplate: string | undefined;
+  private readonly templateFile: string | undefined;
   private readonly source: unknown;
   private readonly model: BpeModel;
   private readonly normalize: Normalizer | undefined;
@@ -48,7 +53,13 @@ export class Tokenizer {
   private readonly tokens = new Map<number, string>();
   private readonly added: ReadonlyMap<number, AddedToken>;
 
-  private constructor(source: unknown, where: string, configuration: unknown, configurationWhere: string) {
+  private constructor({
+    tokenizer: source,
+    tokenizerPath: where,
+    configuration,
+    configurationPath,
+    template,
+  }: TokenizerFiles) {
     const field = new JsonField(source, where);
     field.record();
     this.source = source;
@@ -71,9 +82,11 @@ export class Tokenizer {
       added.filter((token) => token.normalized),
       spelling,
     );
-    this.configuration =
-      configuration === undefined ? {} : new JsonField(configuration, configurationWhere).record();
-    this.special = readSpecialRoles(new JsonField(this.configuration, configurationWhere), this.ids);
+    const settings = new JsonField(configuration ?? {}, configurationPath);
+    this.configuration = settings.record();
+    this.special = readSpecialRoles(settings, this.ids);
+    this.templateFile = template;
+    this.chatTemplate = template ?? readChatTemplate(settings.at('chat_template'));
   }
 
   /**
@@ -84,18 +97,23 @@ export class Tokenizer {
    */
   static fromJson(json: unknown, where: string, configuration?: unknown): Tokenizer {
     return Tokenizer.read(where, () => {
-      const configurationWhere = `tokenizer_config.json of ${where}`;
-      return new Tokenizer(structuredClone(json), where, structuredClone(configuration), configurationWhere);
+      return new Tokenizer({
+        tokenizer: structuredClone(json),
+        tokenizerPath: where,
+        configuration: structuredClone(configuration),
+        configurationPath: `tokenizer_config.json of ${where}`,
+        template: undefined,
+      });
     });
   }
 
-  /** @param path tokenizer.json, or a folder that holds it (and tokenizer_config.json, read when it is there) */
+  /**
+   * @param path tokenizer.json, or a folder that holds it; tokenizer_config.json and chat_template.jinja beside it are
+   *   read when they are there
+   */
   static async load(path: string): Promise<Tokenizer> {
     const files = await readTokenizerFiles(path);
-    return Tokenizer.read(
-      files.tokenizerPath,
-      () => new Tokenizer(files.tokenizer, files.tokenizerPath, files.configuration, files.configurationPath),
-    );
+    return Tokenizer.read(files.tokenizerPath, () => new Tokenizer(files));
   }
 
   private static read(where: string, make: () => Tokenizer): Tokenizer {
@@ -113,9 +131,21 @@ export class Tokenizer {
     return structuredClone(this.source);
   }
 
-  /** Writes `path` when it ends in .json, otherwise tokenizer.json and tokenizer_config.json into the folder `path`. */
+  /** The files of its folder: name → bytes, or a value to be written as JSON. */
+  files(): Record<'tokenizer.json' | 'tokenizer_config.json', object> & {
+    'chat_template.jinja'?: Uint8Array;
+  } {
+    return {
+      'tokenizer.json': this.source as object,
+      'tokenizer_config.json': this.configuration,
+      ...(this.templateFile !== undefined && { 'chat_template.jinja': utf8(this.templateFile) }),
+    };
+  }
+
+  /** Writes `path` alone when it ends in .json, otherwise `files` into the folder `path`. */
   async save(path: string): Promise<void> {
-    await writeTokenizerFiles(path, this.source, this.configuration);
+    if (path.endsWith('.json')) await writeTokenizerFiles(dirname(path), { [basename(path)]: this.source });
+    else await writeTokenizerFiles(path, this.files());
   }
 
   /** Lone surrogates are encoded as U+FFFD. */

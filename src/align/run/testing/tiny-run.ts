@@ -60,10 +60,7 @@ export async function saveTinyModel(folder: string, config = tinyConfig()): Prom
     kind: 'base',
     config,
     parameters: randomParameters(config),
-    tokenizerFiles: {
-      'tokenizer.json': tokenizer.toJson() as object,
-      'tokenizer_config.json': tokenizer.configuration,
-    },
+    tokenizerFiles: tokenizer.files(),
   };
   await saveModel(folder, model);
   return model;

@@ -15,11 +15,15 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'heed-chat-command-'));
   const model = await saveTinyModel(join(folder, 'plain'), tinyConfig('llama', { maxPositions: 512 }));
   const files = model.tokenizerFiles!;
-  const chat_template =
+  const template =
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}" +
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
-  const configuration = { ...files['tokenizer_config.json'], chat_template };
-  const tokenizerFiles = { ...files, 'tokenizer_config.json': configuration };
+  const configuration = { ...files['tokenizer_config.json'], chat_template: 'overridden' };
+  const tokenizerFiles = {
+    ...files,
+    'tokenizer_config.json': configuration,
+    'chat_template.jinja': new TextEncoder().encode(template),
+  };
   await saveModel(join(folder, 'chatty'), { ...model, tokenizerFiles });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
