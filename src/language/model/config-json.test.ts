@@ -2,8 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FormatError, UserError } from '../../engine/errors.ts';
+import type { Node, Tensor } from '../../engine/graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { modelConfigToJson, parseModelConfig } from './config-json.ts';
+import { rotaryTables } from './rotary.ts';
 
 const golden = join(process.env.HEED_GOLDEN ?? '../shared/golden', 'models');
 const families = ['llama', 'llama_untied', 'qwen2', 'qwen3', 'gpt2'];
@@ -25,6 +27,8 @@ const llama = {
 const gpt2 = { model_type: 'gpt2', vocab_size: 320, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64 };
 
 const parse = (json: unknown) => parseModelConfig(json, 'config.json');
+const valuesAtPosition1 = ({ node, shape: [, width] }: Tensor) =>
+  (node as Node<'constant'>).attributes.values.slice(width);
 const rotaryOf = (changes: object) => parse({ ...llama, ...changes }).positions;
 
 test('reads every size of a Llama', () => {
@@ -121,7 +125,34 @@ describe('rotary positions', () => {
     );
   });
 
+  // inv_freq · attention_scaling of LlamaRotaryEmbedding in Transformers 5.24, for heads of 16, 64 positions, theta 10,000.
+  const low = [0.003952847, 0.00125, 0.000395285, 0.000125, 3.9528e-5];
   test.each([
+    [
+      'YaRN',
+      { rope_type: 'yarn', factor: 4 },
+      16,
+      [1, 0.079056941, 0.025, 0.007905695, 0.0025, 0.000790569, 0.00025, 7.9057e-5],
+      1.138629436,
+    ],
+    ['Llama 3', { rope_type: 'llama3', ...llama3 }, 32, [1, 0.095839977, 0.0125, ...low], 1],
+  ])('takes the original length of %s from the top level first', (_, scaling, original, expected, scale) => {
+    const inside = { ...scaling, original_max_position_embeddings: undefined };
+    const top = { original_max_position_embeddings: original, num_attention_heads: 2 };
+    for (const rope of [inside, { ...scaling, original_max_position_embeddings: 48 }]) {
+      const config = parse({ ...llama, ...top, rope_scaling: rope });
+      const { cosine, sine } = rotaryTables(config, 2)!;
+      const [cosines, sines] = [cosine, sine].map(valuesAtPosition1);
+      expected.forEach((frequency, i) => {
+        expect(cosines[i]).toBeCloseTo(scale * Math.cos(frequency), 7);
+        expect(sines[i]).toBeCloseTo(scale * Math.sin(frequency), 7);
+      });
+      expect(parse(modelConfigToJson(config))).toEqual(config);
+    }
+  });
+
+  test.each([
+    ['an original length of text', { original_max_position_embeddings: '16' }, 'a whole number'],
     ['an unknown type', { rope_scaling: { type: 'dynamic', factor: 2 } }, 'default, linear, llama3, yarn'],
     ['longrope', { rope_parameters: { rope_type: 'longrope' } }, '"longrope"'],
     ['a type from the prototype', { rope_scaling: { type: 'toString' } }, '"toString"'],

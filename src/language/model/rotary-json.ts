@@ -34,10 +34,14 @@ const commonKeys = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor'];
  */
 export function parseRotary(fields: Fields, maxPositions: number): Rotary {
   const theta = fields.number('rope_theta', anyPositive, 10_000);
+  const originalPositions = parseOriginalPositions(fields);
   const spellings = ['rope_parameters', 'rope_scaling']
     .map((key) => fields.object(key))
     .filter((object) => object !== undefined);
-  const [first, second] = spellings.map((object) => parseSpelling(object, theta, maxPositions));
+  const [first, second] = spellings.map((object) => {
+    const lengths = { maxPositions, original: originalPositions ?? parseOriginalPositions(object) };
+    return parseSpelling(object, theta, lengths);
+  });
   if (second && !isDeepStrictEqual(first, second)) {
     throw fields.fault('rope_scaling', 'the same as rope_parameters');
   }
@@ -47,7 +51,19 @@ export function parseRotary(fields: Fields, maxPositions: number): Rotary {
   return first ?? { theta, scaling: { kind: 'default' } };
 }
 
-function parseSpelling(fields: Fields, theta: number, maxPositions: number): Rotary {
+/** At the top level, where Phi-3 has it, it goes before the one beside the factor, as in Transformers. */
+function parseOriginalPositions(fields: Fields): number | undefined {
+  const key = 'original_max_position_embeddings';
+  return fields.has(key) ? fields.integer(key, contextLengths) : undefined;
+}
+
+interface ContextLengths {
+  maxPositions: number;
+  /** Before it was scaled up; unsaid, the same. */
+  original?: number;
+}
+
+function parseSpelling(fields: Fields, theta: number, lengths: ContextLengths): Rotary {
   const kind = parseKind(fields);
   const known = [...commonKeys, ...scalingKeys[kind]];
   for (const key of fields.keys()) {
@@ -58,7 +74,7 @@ function parseSpelling(fields: Fields, theta: number, maxPositions: number): Rot
   }
   return {
     theta: fields.number('rope_theta', anyPositive, theta),
-    scaling: parseScaling(fields, kind, maxPositions),
+    scaling: parseScaling(fields, kind, lengths),
   };
 }
 
@@ -70,20 +86,23 @@ function parseKind(fields: Fields): RotaryScaling['kind'] {
   throw fields.fault(key, `one of ${Object.keys(scalingKeys).join(', ')}`);
 }
 
-function parseScaling(fields: Fields, kind: RotaryScaling['kind'], maxPositions: number): RotaryScaling {
+function parseScaling(fields: Fields, kind: RotaryScaling['kind'], lengths: ContextLengths): RotaryScaling {
   switch (kind) {
     case 'default':
       return { kind };
     case 'linear':
       return { kind, factor: fields.number('factor', anyPositive) };
     case 'llama3':
-      return parseLlama3(fields, maxPositions);
+      return parseLlama3(fields, lengths);
     case 'yarn':
-      return parseYarn(fields, maxPositions);
+      return parseYarn(fields, lengths);
   }
 }
 
-function parseLlama3(fields: Fields, maxPositions: number): RotaryScaling {
+function parseLlama3(
+  fields: Fields,
+  { maxPositions, original = maxPositions }: ContextLengths,
+): RotaryScaling {
   const lowFrequencyFactor = fields.number('low_freq_factor', anyPositive);
   const highFrequencyFactor = fields.number('high_freq_factor', anyPositive);
   if (highFrequencyFactor <= lowFrequencyFactor) {
@@ -94,13 +113,12 @@ function parseLlama3(fields: Fields, maxPositions: number): RotaryScaling {
     factor: fields.number('factor', anyPositive),
     lowFrequencyFactor,
     highFrequencyFactor,
-    originalMaxPositions: fields.integer('original_max_position_embeddings', contextLengths, maxPositions),
+    originalMaxPositions: original,
   };
 }
 
-function parseYarn(fields: Fields, maxPositions: number): RotaryScaling {
+function parseYarn(fields: Fields, { maxPositions, original = maxPositions }: ContextLengths): RotaryScaling {
   if (!fields.boolean('truncate', true)) throw fields.fault('truncate', 'true, all that heed supports');
-  const original = fields.integer('original_max_position_embeddings', contextLengths, maxPositions);
   const factor = fields.number('factor', anyPositive, maxPositions / original);
   const betaFast = fields.number('beta_fast', anyPositive, 32);
   const betaSlow = fields.number('beta_slow', anyPositive, 1);
