@@ -54,7 +54,7 @@ test('reads every size of a Llama', () => {
 });
 
 test('gives each family its own biases, norms and head size', () => {
-  const { num_key_value_heads: _, ...qwen } = { ...llama, num_attention_heads: 2, hidden_size: 64 };
+  const qwen = { ...llama, num_attention_heads: 2, hidden_size: 64, num_key_value_heads: null };
   const read = (changes: object) => {
     const { bias, queryKeyNorm, headSize, keyValueHeads } = parse({ ...qwen, ...changes });
     return [bias.queryKeyValue, bias.attentionOutput, bias.mlp, queryKeyNorm, headSize, keyValueHeads];
@@ -71,6 +71,19 @@ test('gives each family its own biases, norms and head size', () => {
     16,
     2,
   ]);
+});
+
+// As Qwen2Config and LlamaConfig of Transformers 5.24 answer.
+test('without num_key_value_heads a Qwen has 32 and a Llama as many as heads', () => {
+  const { num_key_value_heads: _, ...without } = { ...llama, hidden_size: 512, num_attention_heads: 64 };
+  const read = (changes: object) => parse({ ...without, ...changes }).keyValueHeads;
+  expect(read({})).toBe(64);
+  expect(read({ model_type: 'qwen2' })).toBe(32);
+  expect(read({ model_type: 'qwen3' })).toBe(32);
+  expect(read({ model_type: 'qwen2', num_key_value_heads: null })).toBe(64);
+  expect(() => read({ model_type: 'qwen2', num_attention_heads: 4 })).toThrow(
+    'config.json: num_key_value_heads: expected a divisor of num_attention_heads = 4 (without the key qwen2 has 32)',
+  );
 });
 
 test('reads GPT-2 with its defaults: tied, 4·width, gelu_new', () => {

@@ -100,10 +100,7 @@ type WithoutTokens = Omit<ModelConfig, 'tokens'>;
 function parseRotaryFamily(fields: Fields, family: Exclude<Family, 'gpt2'>): WithoutTokens {
   const hiddenSize = fields.integer('hidden_size', limits.width);
   const heads = fields.integer('num_attention_heads', limits.heads);
-  const keyValueHeads = fields.integer('num_key_value_heads', limits.heads, heads);
-  if (heads % keyValueHeads !== 0) {
-    throw fields.fault('num_key_value_heads', `a divisor of num_attention_heads = ${heads}`);
-  }
+  const keyValueHeads = parseKeyValueHeads(fields, family, heads);
   const headSize = parseHeadSize(fields, family, hiddenSize, heads);
   const maxPositions = fields.integer('max_position_embeddings', limits.positions);
   const attentionBias = fields.boolean('attention_bias', false) && family !== 'qwen2';
@@ -129,6 +126,16 @@ function parseRotaryFamily(fields: Fields, family: Exclude<Family, 'gpt2'>): Wit
     tiedOutput: fields.boolean('tie_word_embeddings', false),
     initializerRange: fields.number('initializer_range', limits.epsilon, 0.02),
   };
+}
+
+/** Qwen without the key means 32, as in Transformers; with null there, and for a Llama, all heads. */
+function parseKeyValueHeads(fields: Fields, family: Family, heads: number): number {
+  const key = 'num_key_value_heads';
+  const isQwenWithout = family !== 'llama' && !fields.keys().includes(key);
+  const keyValueHeads = fields.integer(key, limits.heads, isQwenWithout ? 32 : heads);
+  if (heads % keyValueHeads === 0) return keyValueHeads;
+  const meaning = isQwenWithout ? ` (without the key ${family} has 32)` : '';
+  throw fields.fault(key, `a divisor of num_attention_heads = ${heads}${meaning}`);
 }
 
 /** Qwen3 without the key means 128, as in Transformers; the others divide the hidden size. */
