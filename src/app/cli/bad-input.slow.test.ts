@@ -194,6 +194,18 @@ const models: Case[] = [
     prepare: withConfig('bert', { model_type: 'bert' }),
   },
   {
+    title: 'the class of another architecture',
+    words: sftFrom('mistral'),
+    message: /mistral\/config\.json: architectures: expected .*LlamaForCausalLM.*got .*MistralForCausalLM/,
+    prepare: withConfig('mistral', { architectures: ['MistralForCausalLM'] }),
+  },
+  {
+    title: 'a softcap that heed would leave out',
+    words: sftFrom('softcap'),
+    message: /softcap\/config\.json: final_logit_softcapping: expected the key to be absent.*got 30/,
+    prepare: withConfig('softcap', { final_logit_softcapping: 30 }),
+  },
+  {
     title: 'heads that do not divide the width',
     words: sftFrom('heads'),
     message: /heads\/config\.json/,

@@ -7,6 +7,7 @@ import { UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { Fields } from '../model/config-fields.ts';
 import {
+  architectures,
   modelConfigToJson,
   parseModelConfig,
   parseTokens,
@@ -122,10 +123,7 @@ function readJson(path: string): Promise<unknown> {
 
 function kindOfArchitecture(fields: Fields): CheckpointKind {
   const names = fields.get('architectures');
-  const name = Array.isArray(names) ? String(names[0]) : '';
-  if (/(?:ForCausalLM|LMHeadModel|Model)$|^$/.test(name)) return 'base';
-  if (/ForSequenceClassification$/.test(name)) return 'reward';
-  throw fields.fault('architectures', 'a causal language model or a sequence classifier');
+  return Array.isArray(names) && /ForSequenceClassification$/.test(String(names[0])) ? 'reward' : 'base';
 }
 
 function refuseOtherKinds(folder: string, kind: CheckpointKind, expected?: readonly CheckpointKind[]): void {
@@ -198,18 +196,12 @@ function jsonBytes(value: object): Uint8Array {
 }
 
 const torchTypes: Record<StoredType, TorchType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
-const classifiers: Record<ModelConfig['family'], string> = {
-  llama: 'LlamaForSequenceClassification',
-  qwen2: 'Qwen2ForSequenceClassification',
-  qwen3: 'Qwen3ForSequenceClassification',
-  gpt2: 'GPT2ForSequenceClassification',
-};
 
 function configJson({ config, kind }: Model, dtype: StoredType): Record<string, unknown> {
   const json = modelConfigToJson(config, torchTypes[dtype]);
   if (kind !== 'reward' && kind !== 'value') return json;
   const labels = { num_labels: 1, id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } };
-  return { ...json, architectures: [classifiers[config.family]], ...labels };
+  return { ...json, architectures: [architectures[config.family].classifier], ...labels };
 }
 
 /** adapter_config.json as the PEFT library reads it. */

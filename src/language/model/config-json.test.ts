@@ -207,6 +207,24 @@ test.each([
   ['layer_types', 7],
   ['partial_rotary_factor', 0.5],
   ['pretraining_tp', 2],
+  ['architectures', ['MistralForCausalLM']],
+  ['architectures', ['LlamaForCausalLM', 'Qwen2ForCausalLM']],
+  ['architectures', ['LlamaForTokenClassification']],
+  ['architectures', 'LlamaForCausalLM'],
+  ['dtype', 'float8_e4m3fn'],
+  ['torch_dtype', 'int8'],
+  ['attn_logit_softcapping', 50],
+  ['final_logit_softcapping', 30],
+  ['attention_multiplier', 0.0078125],
+  ['embedding_multiplier', 12],
+  ['residual_multiplier', 0.22],
+  ['logits_scaling', 8],
+  ['scale_emb', 12],
+  ['no_rope_layers', [1, 1, 1, 0]],
+  ['clip_qkv', 8],
+  ['use_qk_norm', true],
+  ['is_causal', false],
+  ['use_bidirectional_attention', true],
   ['hidden_act', 'quick_gelu'],
   ['hidden_act', 'hasOwnProperty'],
   ['pruned_heads', { 0: [1] }],
@@ -237,8 +255,45 @@ test.each([
   ['scale_attn_weights', false],
   ['add_cross_attention', true],
   ['n_head', 5],
+  ['rope_scaling', { type: 'linear', factor: 2 }],
+  ['architectures', ['GPTNeoForCausalLM']],
 ])('refuses a GPT-2 whose %s is %j, naming the key', (key, value) => {
   expect(() => parse({ ...gpt2, [key]: value })).toThrow(`config.json: ${key}`);
+});
+
+test('takes keys that change nothing, and every name that Transformers gives the family', () => {
+  const neutral = {
+    attention_dropout: 0.1,
+    attn_logit_softcapping: null,
+    logits_scaling: 1,
+    use_sliding_window: false,
+    is_causal: true,
+    max_window_layers: 21,
+    unsloth_version: '2025.1',
+    dtype: 'float16',
+    torch_dtype: 'torch.bfloat16',
+  };
+  expect(parse({ ...llama, ...neutral })).toEqual(parse(llama));
+  expect(parse({ ...gpt2, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.1 })).toEqual(parse(gpt2));
+  for (const head of ['ForCausalLM', 'ForSequenceClassification', 'Model']) {
+    for (const [model_type, stem] of [
+      ['llama', 'LLaMA'],
+      ['llama', 'Llama'],
+      ['qwen2', 'Qwen2'],
+      ['qwen3', 'Qwen3'],
+    ]) {
+      expect(parse({ ...llama, model_type, architectures: [stem + head] }).family).toBe(model_type);
+    }
+  }
+  for (const architectures of [
+    ['GPT2LMHeadModel'],
+    ['GPT2ForSequenceClassification'],
+    ['GPT2Model'],
+    [],
+    null,
+  ]) {
+    expect(parse({ ...gpt2, architectures }).family).toBe('gpt2');
+  }
 });
 
 test.each([[null], [[]], ['text'], [7]])('refuses %j in place of an object', (json) => {

@@ -58,7 +58,32 @@ const restrictions: readonly Restriction[] = [
   { key: 'reorder_and_upcast_attn', only: false },
   { key: 'mlp_bias', only: false, families: ['qwen2', 'qwen3'] },
   { key: 'attention_bias', only: true, families: ['qwen2'] },
+  ...without('rope_theta', 'rope_scaling', 'rope_parameters').map((r) => ({
+    ...r,
+    families: ['gpt2'] as const,
+  })),
+  // Of relatives of these families (Gemma, Granite, MiniCPM, Falcon, OLMo, SmolLM 3, µP models): the same weights would
+  // mean something else.
+  ...without('attn_logit_softcapping', 'final_logit_softcapping', 'query_pre_attn_scalar', 'clip_qkv'),
+  ...without('attention_multiplier', 'attention_chunk_size', 'no_rope_layers', 'no_rope_layer_interval'),
+  ...without('dim_model_base', 'mlp_multipliers', 'qk_norm'),
+  ...always(1, 'embedding_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale'),
+  ...always(1, 'lm_head_multiplier', 'key_multiplier', 'attention_in_multiplier', 'attention_out_multiplier'),
+  ...always(1, 'scale_emb', 'embeddings_scale', 'width_scale', 'rotary_pct', 'rope_ratio'),
+  ...always(1, 'mup_width_scale', 'mup_embeddings_scale', 'mup_output_alpha'),
+  ...always(false, 'scale_qk_dot_by_d', 'mup_scale_qk_dot_by_d', 'rope_traditional', 'alibi', 'multi_query'),
+  ...always(false, 'parallel_attn', 'use_parallel_residual', 'use_bidirectional_attention'),
+  { key: 'use_qk_norm', only: false, families: ['llama', 'qwen2', 'gpt2'] },
+  { key: 'is_causal', only: true },
 ];
+
+function without(...keys: string[]): Restriction[] {
+  return keys.map((key) => ({ key }));
+}
+
+function always(only: unknown, ...keys: string[]): Restriction[] {
+  return keys.map((key) => ({ key, only }));
+}
 
 /**
  * The model that a Hugging Face config.json describes. Nothing is allocated; sizes are checked against `limits`.
@@ -71,6 +96,8 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
   const family = parseFamily(fields);
   for (const restriction of restrictions) refuseUnless(fields, family, restriction);
   refuseOtherLayerTypes(fields);
+  refuseOtherArchitectures(fields, family);
+  for (const key of ['dtype', 'torch_dtype']) refuseQuantisedType(fields, key);
   const config = family === 'gpt2' ? parseGpt2(fields) : parseRotaryFamily(fields, family);
   return { ...config, tokens: parseTokens(fields, config) };
 }
@@ -93,6 +120,22 @@ function refuseOtherLayerTypes(fields: Fields): void {
   if (types === undefined) return;
   if (Array.isArray(types) && types.every((type) => type === 'full_attention')) return;
   throw fields.fault('layer_types', 'full_attention everywhere, all that heed supports');
+}
+
+function refuseOtherArchitectures(fields: Fields, family: Family): void {
+  const names = fields.get('architectures') ?? [];
+  const known = Object.values(architectures[family]);
+  // The first conversions say LLaMAForCausalLM.
+  const isKnown = (name: unknown) => known.some((own) => own.toLowerCase() === String(name).toLowerCase());
+  if (Array.isArray(names) && names.every(isKnown)) return;
+  throw fields.fault('architectures', `for ${family} any of ${known.join(', ')}`);
+}
+
+/** heed computes in float32 whatever the type, but weights meant for eight bits or integers want scales with them. */
+function refuseQuantisedType(fields: Fields, key: string): void {
+  const floats = /^(?:torch\.)?(?:auto|half|float|double|bfloat16|float16|float32|float64)$/;
+  if (!fields.has(key) || floats.test(String(fields.get(key)))) return;
+  throw fields.fault(key, 'a float type of 16 bits or more');
 }
 
 type WithoutTokens = Omit<ModelConfig, 'tokens'>;
@@ -200,12 +243,17 @@ export function parseTokens(fields: Fields, config: { vocabularySize: number }):
   return { ...bos, eos, ...pad };
 }
 
-const architectures: Record<Family, string> = {
-  llama: 'LlamaForCausalLM',
-  qwen2: 'Qwen2ForCausalLM',
-  qwen3: 'Qwen3ForCausalLM',
-  gpt2: 'GPT2LMHeadModel',
+/** Transformers' classes: with the output head, with a scalar head, and with neither. */
+export const architectures: Record<Family, { causal: string; classifier: string; bare: string }> = {
+  llama: architecturesOf('Llama', 'ForCausalLM'),
+  qwen2: architecturesOf('Qwen2', 'ForCausalLM'),
+  qwen3: architecturesOf('Qwen3', 'ForCausalLM'),
+  gpt2: architecturesOf('GPT2', 'LMHeadModel'),
 };
+
+function architecturesOf(stem: string, head: string) {
+  return { causal: stem + head, classifier: `${stem}ForSequenceClassification`, bare: `${stem}Model` };
+}
 
 /**
  * The config.json that Transformers reads, old releases and new: both rotary spellings and both dtype keys.
@@ -217,7 +265,7 @@ export function modelConfigToJson(
   torchType: TorchType = 'float32',
 ): Record<string, unknown> {
   const json = {
-    architectures: [architectures[config.family]],
+    architectures: [architectures[config.family].causal],
     model_type: config.family,
     ...(config.family === 'gpt2' ? gpt2ToJson(config) : rotaryFamilyToJson(config)),
     vocab_size: config.vocabularySize,
