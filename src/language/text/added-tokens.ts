@@ -27,18 +27,55 @@ export interface Section {
 export function readAddedTokens(field: JsonField, idBound: number): AddedToken[] {
   if (!field.present) return [];
   return field.items().map((token) => {
-    const content = token.at('content').string();
-    if (content === '') token.at('content').fail('a token of at least one character');
     return {
+      content: readContent(token),
       id: token.at('id').integerBelow(idBound),
-      content,
       special: token.at('special').boolean(false),
-      singleWord: token.at('single_word').boolean(false),
-      stripsLeft: token.at('lstrip').boolean(false),
-      stripsRight: token.at('rstrip').boolean(false),
-      normalized: token.at('normalized').boolean(true),
+      ...readPlacement(token, true),
     };
   });
+}
+
+function readContent(token: JsonField): string {
+  const content = token.at('content').string();
+  return content === '' ? token.at('content').fail('a token of at least one character') : content;
+}
+
+function readPlacement(token: JsonField, isNormalized: boolean) {
+  return {
+    singleWord: token.at('single_word').boolean(false),
+    stripsLeft: token.at('lstrip').boolean(false),
+    stripsRight: token.at('rstrip').boolean(false),
+    normalized: token.at('normalized').boolean(isNormalized),
+  };
+}
+
+/**
+ * tokenizer.json's added tokens with tokenizer_config.json's `added_tokens_decoder` laid over them, as Transformers does:
+ * its flags win (but what is special stays special), and its tokens that tokenizer.json lacks get the next free ids.
+ * @throws FormatError where such a token is listed under another id
+ */
+export function overlayAddedTokens(
+  own: readonly AddedToken[],
+  decoder: JsonField,
+  vocabulary: ReadonlyMap<string, number>,
+): AddedToken[] {
+  if (!decoder.present) return [...own];
+  const known = new Map(own.map((token) => [token.content, token]));
+  const laid = new Map<string, AddedToken>();
+  let next = own.reduce((most, { id }) => Math.max(most, id + 1), vocabulary.size);
+  for (const key of Object.keys(decoder.record())) {
+    const field = decoder.at(key);
+    const content = readContent(field);
+    const id = (laid.get(content) ?? known.get(content))?.id ?? vocabulary.get(content) ?? next;
+    if (key !== String(id))
+      field.fail(`${JSON.stringify(content)} under ${id}, the id that Transformers gives it`);
+    const isSpecial = known.get(content)?.special || field.at('special').boolean(false);
+    laid.set(content, { id, content, special: isSpecial, ...readPlacement(field, !isSpecial) });
+    next = Math.max(next, id + 1);
+  }
+  const added = [...laid.values()].filter(({ content }) => !known.has(content));
+  return [...own.map((token) => laid.get(token.content) ?? token), ...added];
 }
 
 /** A level of a prefix tree over UTF-16 units. */

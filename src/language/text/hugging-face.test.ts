@@ -190,6 +190,68 @@ describe.skipIf(golden === undefined)('the golden tokenizer (skipped without the
     expect((await Tokenizer.load(model)).encode("\ufeff's")).toEqual([174, 122, 126, 9, 85]);
   });
 
+  // Ids of PreTrainedTokenizerFast in Transformers 5.24, for this folder changed so.
+  const plain = {
+    content: '<T>',
+    lstrip: false,
+    rstrip: false,
+    single_word: false,
+    normalized: false,
+    special: false,
+  };
+  const withToken = (json: TokenizerJson, flags: object) =>
+    json.added_tokens.push({ id: 320, ...plain, ...flags });
+  const [tail, cut] = [
+    [223, 70],
+    [30, 86, 32],
+  ];
+  it.each<[what: string, flags: object, ids: number[], inFile?: object]>([
+    ['missing from tokenizer.json', {}, [67, 223, 320, 292, 320, 69, 223, ...cut, ...tail]],
+    ['that strips on its left', { lstrip: true }, [67, 320, 292, 320, 69, 223, ...cut, ...tail], {}],
+    ['that no longer strips', {}, [67, 223, 320, 292, 320, 69, 223, ...cut, ...tail], { lstrip: true }],
+    ['that strips on its right', { rstrip: true }, [67, 223, 320, 68, 320, 69, 223, ...cut, ...tail], {}],
+    ['that stands alone', { single_word: true }, [67, 223, 320, 292, ...cut, 69, 223, ...cut, ...tail], {}],
+    ['that is normalized', { normalized: true }, [67, 223, 320, 292, 320, 69, 223, 320, ...tail], {}],
+  ])('takes a token of added_tokens_decoder %s', async (_, flags, ids, inFile) => {
+    const json = (await Tokenizer.load(model)).toJson() as TokenizerJson;
+    json.normalizer = { type: 'Lowercase' };
+    if (inFile) withToken(json, inFile);
+    const decoder = { added_tokens_decoder: { 320: { ...plain, ...flags } } };
+    const tokenizer = Tokenizer.fromJson(json, 'changed', decoder);
+    expect(tokenizer.encode('a <T> b<T>c <t> D')).toEqual(ids);
+    expect([tokenizer.tokenOf(320), tokenizer.vocabularySize]).toEqual(['<T>', 321]);
+  });
+
+  it('keeps special what either file calls so', async () => {
+    for (const [inFile, inDecoder] of [
+      [true, false],
+      [false, true],
+    ]) {
+      const json = (await Tokenizer.load(model)).toJson() as TokenizerJson;
+      withToken(json, { special: inFile });
+      const decoder = { added_tokens_decoder: { 320: { ...plain, special: inDecoder } } };
+      const tokenizer = Tokenizer.fromJson(json, 'changed', decoder);
+      expect(tokenizer.decode([68, 320, 68], { skipSpecial: true })).toBe('bb');
+    }
+  });
+
+  it('cuts and fills nothing where truncation and padding are set, as Transformers does', async () => {
+    const json = (await Tokenizer.load(model)).toJson() as object;
+    const truncation = { direction: 'Right', max_length: 3, strategy: 'LongestFirst', stride: 0 };
+    const padding = {
+      strategy: { Fixed: 40 },
+      direction: 'Right',
+      pad_id: 0,
+      pad_type_id: 0,
+      pad_token: '<|pad|>',
+    };
+    const changed = Tokenizer.fromJson({ ...json, truncation, padding }, 'changed');
+    expect(changed.encode('a fairly long text to cut, or to fill up')).toEqual([
+      67, 223, 72, 67, 75, 84, 78, 91, 223, 78, 81, 80, 73, 260, 71, 90, 86, 260, 81, 293, 87, 86, 14, 223,
+      81, 84, 260, 81, 223, 72, 75, 78, 78, 223, 87, 82,
+    ]);
+  });
+
   it('reads the special tokens from tokenizer_config.json', async () => {
     expect((await Tokenizer.load(model)).special).toEqual({ bos: 1, eos: 2, pad: 0 });
   });

@@ -158,6 +158,24 @@ it('entries named like members of every object are entries', () => {
   ]);
 });
 
+it.each([
+  ['an id past the next one', { 7: { content: '<x>' } }, '.7: expected "<x>" under 3'],
+  ['another id than in the vocabulary', { 3: { content: 'ab' } }, '.3: expected "ab" under 2'],
+  ['one token twice', { 3: { content: '<x>' }, 4: { content: '<x>' } }, '.4: expected "<x>" under 3'],
+  ['an empty token', { 3: { content: '' } }, '.3.content: expected a token of at least one'],
+  ['a token of text alone', { 3: '<x>' }, '.3.content: expected a string'],
+  ['a list', [], ': expected an object'],
+])('an added_tokens_decoder with %s is refused', (_, added_tokens_decoder, message) => {
+  const read = () => Tokenizer.fromJson(json(), 'f', { added_tokens_decoder });
+  expect(read).toThrow(FormatError);
+  expect(read).toThrow(`tokenizer_config.json of f: added_tokens_decoder${message}`);
+});
+
+it('a token of added_tokens_decoder may be an end-of-text token', () => {
+  const configuration = { added_tokens_decoder: { 3: { content: '<x>' } }, eos_token: '<x>' };
+  expect(Tokenizer.fromJson(json(), 'f', configuration).special).toEqual({ eos: 3 });
+});
+
 it('a bos_token that no token has is refused', () => {
   expect(() => Tokenizer.fromJson(json(), 'f', { bos_token: '<s>' })).toThrow(
     /bos_token: expected a token of tokenizer.json, got "<s>"/,

@@ -3,7 +3,13 @@
 
 import { basename, dirname } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
-import { type AddedToken, AddedTokenFinder, readAddedTokens, type Section } from './added-tokens.ts';
+import {
+  type AddedToken,
+  AddedTokenFinder,
+  overlayAddedTokens,
+  readAddedTokens,
+  type Section,
+} from './added-tokens.ts';
 import { type BpeModel, ID_BOUND, readBpeModel } from './bpe-model.ts';
 import { bytesOfToken, utf8, wellFormed } from './byte-alphabet.ts';
 import { readChatTemplate } from './chat-template.ts';
@@ -68,10 +74,16 @@ export class Tokenizer {
     this.preTokenize = readPreTokenizer(field.at('pre_tokenizer'));
     this.frame = readPostProcessor(field.at('post_processor'), ID_BOUND);
     checkDecoder(field.at('decoder'));
-    const added = readAddedTokens(field.at('added_tokens'), ID_BOUND);
+    const settings = new JsonField(configuration ?? {}, configurationPath);
+    this.configuration = settings.record();
+    const added = overlayAddedTokens(
+      readAddedTokens(field.at('added_tokens'), ID_BOUND),
+      settings.at('added_tokens_decoder'),
+      this.model.vocabulary,
+    );
     this.added = new Map(added.map((token) => [token.id, token]));
     this.ids = new Map([...this.model.vocabulary, ...added.map((t) => [t.content, t.id] as const)]);
-    this.indexTokens(field.at('added_tokens'));
+    this.indexTokens(field.at('added_tokens'), added);
     this.vocabularySize = [...this.tokens.keys()].reduce((most, id) => Math.max(most, id + 1), 0);
     const spelling = this.normalize ?? ((text: string) => text);
     this.rawFinder = new AddedTokenFinder(
@@ -82,8 +94,6 @@ export class Tokenizer {
       added.filter((token) => token.normalized),
       spelling,
     );
-    const settings = new JsonField(configuration ?? {}, configurationPath);
-    this.configuration = settings.record();
     this.special = readSpecialRoles(settings, this.ids);
     this.templateFile = template;
     this.chatTemplate = template ?? readChatTemplate(settings.at('chat_template'));
@@ -203,9 +213,9 @@ export class Tokenizer {
     return this.added.get(id)?.special ?? false;
   }
 
-  private indexTokens(addedTokens: JsonField): void {
+  private indexTokens(addedTokens: JsonField, added: readonly AddedToken[]): void {
     for (const [token, id] of this.model.vocabulary) this.tokens.set(id, token);
-    [...this.added.values()].forEach((token, index) => {
+    added.forEach((token, index) => {
       const { id, content } = token;
       const isConsistent = (this.tokens.get(id) ?? content) === content && this.ids.get(content) === id;
       const inModel = this.model.vocabulary.get(content) ?? id;
@@ -213,8 +223,7 @@ export class Tokenizer {
         addedTokens.at(index).fail(`an id for "${content}" that no other token has`);
       this.tokens.set(id, content);
     });
-    if (addedTokens.present && this.added.size < addedTokens.array().length)
-      addedTokens.fail('different ids throughout');
+    if (this.added.size < added.length) addedTokens.fail('different ids throughout');
   }
 
   private encodeInto(sink: Sink, text: string, options: EncodeOptions): void {
