@@ -2,6 +2,9 @@
 
 import { FormatError } from '../../engine/errors.ts';
 
+/** Published pipelines have up to five. */
+const MOST_STEPS = 64;
+
 export class JsonField {
   readonly value: unknown;
   private readonly file: string;
@@ -67,6 +70,24 @@ export class JsonField {
     const name = type.string();
     if (!Object.hasOwn(readers, name)) type.fail(Object.keys(readers).join(' or '));
     return readers[name](this);
+  }
+
+  /**
+   * The members under `key` of a pipeline, those of Sequences inside it counted too.
+   * @throws FormatError past MOST_STEPS: each step goes over every text
+   */
+  steps(key: string): JsonField[] {
+    const list = this.at(key);
+    if (list.array().length > MOST_STEPS || this.countSteps(key) > MOST_STEPS) {
+      list.fail(`at most ${MOST_STEPS} steps, those of sequences inside included`);
+    }
+    return list.items();
+  }
+
+  private countSteps(key: string): number {
+    const list = this.at(key);
+    if (!Array.isArray(list.value)) return 0;
+    return list.items().reduce((count, step) => count + 1 + step.countSteps(key), 0);
   }
 
   /** File and key, as errors name them. */

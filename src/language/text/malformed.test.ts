@@ -187,6 +187,31 @@ it('a file nested too deeply for the stack is refused', () => {
   expect(() => Tokenizer.fromJson(json({ normalizer: deep }), 'f')).toThrow(FormatError);
 });
 
+const digits = { type: 'Digits', individual_digits: true };
+const nested = (depth: number): object =>
+  depth === 0 ? digits : sequence(digits, digits, nested(depth - 1));
+it.each<[string, Record<string, unknown>]>([
+  ['pre_tokenizer.pretokenizers', { pre_tokenizer: sequence(...Array(20_000).fill(digits), byteLevel) }],
+  ['pre_tokenizer.pretokenizers', { pre_tokenizer: sequence(nested(22), byteLevel) }],
+  [
+    'normalizer.normalizers',
+    { normalizer: { type: 'Sequence', normalizers: Array(65).fill({ type: 'NFC' }) } },
+  ],
+  ['decoder.decoders', { decoder: { type: 'Sequence', decoders: Array(65).fill({ type: 'Fuse' }) } }],
+  [
+    'post_processor.processors',
+    { post_processor: { type: 'Sequence', processors: Array(65).fill(byteLevel) } },
+  ],
+])('more than 64 steps in %s are refused before any text is read', (key, parts) => {
+  expect(() => Tokenizer.fromJson(json(parts), 'f')).toThrow(FormatError);
+  expect(() => Tokenizer.fromJson(json(parts), 'f')).toThrow(`f: ${key}: expected at most 64 steps`);
+});
+
+it('64 steps in sequences inside each other are read', () => {
+  const pre_tokenizer = sequence(nested(20), byteLevel);
+  expect(Tokenizer.fromJson(json({ pre_tokenizer }), 'f').encode('ab')).toEqual([2]);
+});
+
 it('a normalizer that doubles the text again and again is stopped', () => {
   const double = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
   const tokenizer = Tokenizer.fromJson(

@@ -38,10 +38,7 @@ const normalizerReaders: Readonly<Record<string, (field: JsonField) => Normalize
     };
   },
   Sequence: (field) => {
-    const steps = field
-      .at('normalizers')
-      .items()
-      .map((step) => step.byType(normalizerReaders));
+    const steps = field.steps('normalizers').map((step) => step.byType(normalizerReaders));
     return (text) =>
       steps.reduce((normalized, step) => {
         const next = step(normalized);

@@ -15,8 +15,7 @@ export function readPostProcessor(field: JsonField, idBound: number): Frame {
     // Changes only offsets, and heed's do not leave out spaces.
     ByteLevel: () => ({ before: [], after: [] }),
     TemplateProcessing: (template) => readTemplate(template, idBound),
-    Sequence: (sequence) =>
-      sequence.at('processors').items().reduce(surround(idBound), { before: [], after: [] }),
+    Sequence: (sequence) => sequence.steps('processors').reduce(surround(idBound), { before: [], after: [] }),
   });
 }
 
@@ -52,6 +51,6 @@ export function checkDecoder(field: JsonField): void {
   field.byType<void>({
     ByteLevel: () => undefined,
     Fuse: () => undefined,
-    Sequence: (sequence) => sequence.at('decoders').items().forEach(checkDecoder),
+    Sequence: (sequence) => sequence.steps('decoders').forEach(checkDecoder),
   });
 }

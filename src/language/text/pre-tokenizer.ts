@@ -46,11 +46,7 @@ export function readPreTokenizer(field: JsonField): PreTokenizer {
 }
 
 const stepReaders: Readonly<Record<string, (field: JsonField) => Step[]>> = {
-  Sequence: (field) =>
-    field
-      .at('pretokenizers')
-      .items()
-      .flatMap((step) => step.byType(stepReaders)),
+  Sequence: (field) => field.steps('pretokenizers').flatMap((step) => step.byType(stepReaders)),
   Split: (field) => [{ kind: 'split', split: readSplit(field) }],
   Digits: (field) => {
     const pattern = field.at('individual_digits').boolean(false) ? '\\p{N}' : '\\p{N}+';
