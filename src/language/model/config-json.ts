@@ -41,6 +41,8 @@ interface Restriction {
   families?: readonly Family[];
 }
 
+const notQwen3 = ['llama', 'qwen2', 'gpt2'] as const;
+
 const restrictions: readonly Restriction[] = [
   { key: 'quantization_config' },
   { key: 'auto_map' },
@@ -66,14 +68,14 @@ const restrictions: readonly Restriction[] = [
   // mean something else.
   ...without('attn_logit_softcapping', 'final_logit_softcapping', 'query_pre_attn_scalar', 'clip_qkv'),
   ...without('attention_multiplier', 'attention_chunk_size', 'no_rope_layers', 'no_rope_layer_interval'),
-  ...without('dim_model_base', 'mlp_multipliers', 'qk_norm'),
+  ...without('dim_model_base', 'mlp_multipliers'),
   ...always(1, 'embedding_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale'),
   ...always(1, 'lm_head_multiplier', 'key_multiplier', 'attention_in_multiplier', 'attention_out_multiplier'),
   ...always(1, 'scale_emb', 'embeddings_scale', 'width_scale', 'rotary_pct', 'rope_ratio'),
   ...always(1, 'mup_width_scale', 'mup_embeddings_scale', 'mup_output_alpha'),
   ...always(false, 'scale_qk_dot_by_d', 'mup_scale_qk_dot_by_d', 'rope_traditional', 'alibi', 'multi_query'),
   ...always(false, 'parallel_attn', 'use_parallel_residual', 'use_bidirectional_attention'),
-  { key: 'use_qk_norm', only: false, families: ['llama', 'qwen2', 'gpt2'] },
+  ...always(false, 'use_qk_norm', 'qk_norm').map((r) => ({ ...r, families: notQwen3 })),
   { key: 'is_causal', only: true },
 ];
 
