@@ -20,8 +20,9 @@ import {
   hasGolden,
   readGolden,
 } from '../../language/model/testing/golden.ts';
-import { buildWindow, type Window } from '../data/packing.ts';
+import { buildWindow, limitsFor, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { byRow, tokenBatches, tokenStatistics } from '../scoring/token-batches.ts';
 import { Trainer } from './trainer.ts';
 import { windowMicroBatches } from './window-batches.ts';
 
@@ -83,6 +84,7 @@ describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
   const golden = hasGolden ? readGolden('models.json') : undefined;
   const examples: Example[] = golden?.examples;
   const rows = examples?.map(tokenRow);
+  const allTrained = rows?.map((row) => ({ ...row, isTrained: new Uint8Array(row.ids.length).fill(1) }));
 
   async function evaluate(outputs: Record<string, Tensor>, feeds: object, isReference: boolean) {
     if (isReference) return interpret(outputs, feeds as never);
@@ -112,6 +114,21 @@ describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
         expectNear(logits, expected.logits_row0.flat(), isReference ? 1e-7 : 1e-4);
       });
 
+      it(`${family}: the log-probability of every next token in ${where}`, async () => {
+        const model = await loadModel(join(goldenFolder, 'models', family));
+        const [batch] = tokenBatches(allTrained, limitsFor(model.config, 1e6));
+        const { logProbs } = tokenStatistics(model.config, parameterInputs(model.config), batch, 1);
+        const feeds = { ...Object.fromEntries(model.parameters), ...batch.feeds };
+        const found = byRow(batch, (await evaluate({ logProbs }, feeds, isReference)).logProbs);
+        const wanted: number[][] = expected.token_logps;
+        expect(found.map(({ length }) => length)).toEqual(wanted.map(({ length }) => length));
+        wanted.forEach((row, r) => {
+          row.forEach((logProb, i) => {
+            expectLoss(found[r][i], logProb, isReference ? 1e-7 : 1e-5);
+          });
+        });
+      });
+
       for (const isPacked of [false, true]) {
         it(`${family}: loss and every gradient in ${where}, ${isPacked ? 'packed' : 'one row a window'}`, async () => {
           const model = await loadModel(join(goldenFolder, 'models', family));
@@ -130,8 +147,7 @@ describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
 
       it(`${family}: the loss over all tokens in ${where}`, async () => {
         const model = await loadModel(join(goldenFolder, 'models', family));
-        const all = rows.map((row) => ({ ...row, isTrained: new Uint8Array(row.ids.length).fill(1) }));
-        const { outputs, feeds } = lossAndGradients(model, windowsOf(all, true));
+        const { outputs, feeds } = lossAndGradients(model, windowsOf(allTrained, true));
         const { loss } = await evaluate({ loss: outputs.loss }, feeds, isReference);
         expectLoss(loss[0], expected.full_loss, isReference ? 1e-7 : 1e-5);
       });
