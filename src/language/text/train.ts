@@ -23,13 +23,14 @@ export interface TrainTokenizerOptions {
   /** A pair must occur this often to be merged. Default 2. */
   minFrequency?: number;
   /** `bytes` (default): all 256, so that any text can be encoded. `seen`: only bytes of the corpus; others are dropped. */
-  initialAlphabet?: 'bytes' | 'seen';
+  initialAlphabet?: InitialAlphabet;
   /** How text is cut into pieces. Default `gpt2`. `digits`: the same with each digit on its own, as SmolLM does. */
   splitPattern?: SplitPattern;
   /** Called now and then with the number of entries made and wanted. */
   onProgress?: (done: number, total: number) => void;
 }
 
+export type InitialAlphabet = 'bytes' | 'seen';
 export type SplitPattern = keyof typeof preTokenizers;
 
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };

@@ -42,6 +42,14 @@ describe('heed tokenizer', () => {
     }
   });
 
+  it('takes only the bytes of the text into the alphabet when asked', async () => {
+    put('a.txt', 'ab ab ab');
+    await heed('train', '--data', 'a.txt', '--out', 'made', '--initial-alphabet', 'seen');
+    expect(Object.keys(read('made/tokenizer.json').model.vocab)).toEqual(['a', 'b', 'Ġ', 'ab', 'Ġab']);
+    const { code, stdout, stderr } = await heed('encode', '--model', 'made', '--text', 'ab! ab');
+    expect([code, stdout.split('\n')[0], stderr]).toEqual([0, '|ab| ab|', '']);
+  });
+
   it('shows tokens between bars, bytes of half characters and control characters as escapes', async () => {
     put('a.txt', 'ab ab ab');
     await heed('train', '--data', 'a.txt', '--vocabulary-size', '258', '--out', 'made');

@@ -6,13 +6,14 @@ import { z } from 'zod';
 import { readTexts } from '../../../align/data/texts.ts';
 import { UserError } from '../../../engine/errors.ts';
 import { Tokenizer } from '../../../language/text/tokenizer.ts';
-import { type SplitPattern, trainTokenizer } from '../../../language/text/train.ts';
+import { type InitialAlphabet, type SplitPattern, trainTokenizer } from '../../../language/text/train.ts';
 import { defineCommand } from '../command.ts';
 import type { Terminal } from '../terminal.ts';
 import { visible } from '../visible.ts';
 
 /** So many are named one by one; then only their number. */
 const namedFaults = 10;
+const initialAlphabets = ['bytes', 'seen'] as const satisfies readonly InitialAlphabet[];
 const splitPatterns = ['gpt2', 'digits', 'llama3', 'qwen2'] as const satisfies readonly SplitPattern[];
 const strict = z.boolean().default(false).describe('stop at the first faulty line instead of leaving it out');
 
@@ -31,6 +32,10 @@ export const tokenizerTrain = defineCommand({
     eos: z.string().optional().describe('token that ends a text; <|eos|> if that is a special token'),
     pad: z.string().optional().describe('token that fills up a batch; <|pad|> if that is a special token'),
     minFrequency: z.int().min(1).default(2).describe('how often a pair must occur to be merged'),
+    initialAlphabet: z
+      .enum(initialAlphabets)
+      .default('bytes')
+      .describe('first entries: all 256 bytes, or only those seen in the text, others being dropped'),
     splitPattern: z.enum(splitPatterns).default('gpt2').describe('how text is cut before merging'),
     strict,
   }),
