@@ -1,6 +1,5 @@
 // What PPO may be told, and what it tells at the end.
 
-import type { Device } from '../../engine/runtime/backend.ts';
 import type { PromptTemplate } from '../data/prompts.ts';
 import type { AlarmAction } from '../monitor/hacking.ts';
 import type { KlEstimator } from '../objectives/kl.ts';
@@ -22,7 +21,6 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   template: PromptTemplate;
   strict: boolean;
   seed: number;
-  device: Device;
   threads: number;
   /** Passes over the prompts. */
   epochs: number;

@@ -2,6 +2,8 @@
 // Everything that belongs to a step is emitted before that step's checkpoint, and the checkpoint event
 // before the checkpoint is committed: so a committed checkpoint implies that its events are on disk.
 
+import type { Device } from '../../engine/runtime/backend.ts';
+
 /** One update of the weights. Rates and losses are of this update alone; `tokens` counts from the run's start. */
 export interface StepEvent {
   type: 'step';
@@ -32,9 +34,9 @@ export interface AlarmEvent {
 }
 
 export type RunEvent =
-  | { type: 'started'; step: number; command: string; totalSteps: number }
+  | { type: 'started'; step: number; command: string; totalSteps: number; device: Device }
   /** Told to subscribers only: the folder does not keep it, so that a resumed log equals an uninterrupted one. */
-  | { type: 'resumed'; step: number; totalSteps: number }
+  | { type: 'resumed'; step: number; totalSteps: number; device: Device }
   | StepEvent
   /** Measured on held-out data. */
   | { type: 'evaluation'; step: number; loss: number; perplexity: number; tokenAccuracy?: number }

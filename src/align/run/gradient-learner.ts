@@ -5,7 +5,7 @@ import { UserError } from '../../engine/errors.ts';
 import { input } from '../../engine/graph/build.ts';
 import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
 import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
-import type { Backend, Device } from '../../engine/runtime/backend.ts';
+import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import { type ParameterSpec, parameterSpecs } from '../../language/model/parameters.ts';
@@ -29,7 +29,6 @@ export interface OptimizerOptions extends AdamWOptions {
 /** Options of every stage that learns from rows, resolved. */
 export interface TrainingOptions extends RunOptions, OptimizerOptions {
   seed: number;
-  device: Device;
   threads: number;
   epochs: number;
   batchSize: number;

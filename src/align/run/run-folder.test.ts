@@ -62,8 +62,8 @@ const step = (n: number): RunEvent => ({
 
 /** Four steps, a sample at every second, a checkpoint after every second; stops before `until`. */
 function* training(from: number, until: number): Generator<RunEvent> {
-  if (from === 0) yield { type: 'started', step: 0, command: 'sft', totalSteps: 4 };
-  else yield { type: 'resumed', step: from, totalSteps: 4 };
+  if (from === 0) yield { type: 'started', step: 0, command: 'sft', totalSteps: 4, device: 'cpu' };
+  else yield { type: 'resumed', step: from, totalSteps: 4, device: 'cpu' };
   for (let n = from + 1; n <= Math.min(4, until); n++) {
     yield step(n);
     if (n % 2 === 1) continue;

@@ -1,6 +1,7 @@
 // What every training stage does around its updates: events, checkpoints, resuming, the end. What an update is, the
 // method's learner knows.
 
+import type { Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor, StoredType } from '../../language/checkpoint/safetensors.ts';
@@ -18,6 +19,7 @@ import type { RunFolder } from './run-folder.ts';
 export interface RunOptions {
   out: string;
   resume: boolean;
+  device: Device;
   /** Where the run stops. The schedule spans the epochs all the same, so that stopping changes no step. */
   maxSteps?: number;
   saveEvery?: number;
@@ -184,9 +186,10 @@ class TrainingRun {
 
   private begin(command: string): void {
     const { step, totalSteps, learner } = this;
+    const { device } = this.options;
     this.folder.continueFrom(step);
-    if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps });
-    else this.record({ type: 'started', step, command, totalSteps });
+    if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps, device });
+    else this.record({ type: 'started', step, command, totalSteps, device });
     if (learner.earlyEnd && totalSteps < learner.totalSteps) this.warn(learner.earlyEnd);
   }
 

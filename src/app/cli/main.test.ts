@@ -68,6 +68,7 @@ describe('heed', () => {
     expect(checks).toContainEqual({ name: 'node', state: 'ok', found: process.version });
     expect(checks).toContainEqual({ name: 'cpu', state: 'ok', found: 'works' });
     expect(stderr).toMatch(/^ok +cpu +works$/m);
+    expect(stderr).toMatch(/^ok +auto +cpu \(what --device auto stands for\)$/m);
   });
 
   it('tells how to build when it is not built', async () => {

@@ -11,10 +11,11 @@ export function showRun(terminal: Terminal): RunListener {
   return (event) => {
     switch (event.type) {
       case 'started':
+        terminal.note(`${event.command}: ${event.totalSteps} steps on ${event.device}`);
         progress = terminal.progress({ label: event.command, unit: 'steps', total: event.totalSteps });
         return;
       case 'resumed':
-        terminal.note(`resuming after step ${event.step}`);
+        terminal.note(`resuming after step ${event.step} on ${event.device}`);
         progress = terminal.progress({
           label: 'resumed',
           unit: 'steps',

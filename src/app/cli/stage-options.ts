@@ -12,7 +12,12 @@ export const stageOptions = {
   data: z.array(z.string()).min(1).describe('files to learn from'),
   out: z.string().describe('folder of the run; new or empty, unless --resume'),
   seed: z.int().min(0).default(0).describe('where all random numbers start'),
-  device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto').describe('where to compute'),
+  device: z
+    .enum(['auto', 'cpu', 'webgpu', 'cuda'])
+    .default('auto')
+    .describe(
+      'where to compute; auto is the CPU for now: webgpu trains larger batches faster, but generates far slower',
+    ),
   threads: z.int().min(1).max(mostThreads).optional().describe('CPU threads; all cores unless given'),
   resume: z.boolean().default(false).describe('continue the run in --out from its last checkpoint'),
   maxSteps: z
@@ -31,8 +36,8 @@ export const templateOption = z
 type Computing = z.output<z.ZodObject<Pick<typeof stageOptions, 'device' | 'threads'>>>;
 
 /**
- * Resolves what depends on the machine. `auto` is the CPU: on the small models of a laptop it is faster than moving
- * weights to a device every step.
+ * Resolves what depends on the machine. `auto` is the CPU: on a GPU every token that is generated, and every step that
+ * is trained, moves the weights there first (measured in docs/engine.md).
  */
 export function resolveComputing<T extends Computing>(
   options: T,

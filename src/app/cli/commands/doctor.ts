@@ -7,6 +7,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { z } from 'zod';
 import { defineCommand } from '../command.ts';
 import { type ProbedDevice, probeDevice } from '../device-probe.ts';
+import { resolveComputing } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { visible } from '../visible.ts';
 
@@ -37,6 +38,7 @@ export const doctor = defineCommand({
     for (const check of [node(), platform(), processor(), memory(), await disk(), runtime()]) show(check);
     if (checks.at(-1)!.state !== 'missing') {
       for (const device of ['cpu', 'webgpu', 'cuda'] as const) show(await deviceCheck(device, speed));
+      show(automatic());
     }
     return { checks };
   },
@@ -46,6 +48,12 @@ function showCheck({ name, state, found, advice }: Check, terminal: Terminal): v
   const label = terminal.coloured(state.padEnd(7), stateColours[state]);
   terminal.line(`${label} ${name.padEnd(12)} ${visible(found)}`);
   if (advice) terminal.line(`${' '.repeat(21)}${advice}`);
+}
+
+/** What a command takes that names no device. */
+function automatic(): Check {
+  const { device } = resolveComputing({ device: 'auto' });
+  return { name: 'auto', state: 'ok', found: `${device} (what --device auto stands for)` };
 }
 
 function node(): Check {

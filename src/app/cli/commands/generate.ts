@@ -63,7 +63,7 @@ export const generate = defineCommand({
       const result = await runJob<SampleEvent, SampleResult>(job, { onEvent, signal });
       if (!stream.end()) showCompletions(result, terminal);
       faults.finish();
-      terminal.note(`${result.tokens_per_second.toFixed(1)} tokens/s`);
+      terminal.note(`${result.tokens_per_second.toFixed(1)} tokens/s on ${payload.device}`);
       return result;
     } catch (error) {
       stream.end();
