@@ -51,6 +51,13 @@ describe('every command that trains', () => {
     },
   );
 
+  it.each(training.map(({ name, options }) => [name, options] as const))(
+    'saves on the way unasked, so that a crash costs minutes: %s',
+    (name, options) => {
+      expect(options.parse(needed)).toMatchObject({ saveEvery: name === 'ppo' ? 20 : 500 });
+    },
+  );
+
   it('judges the rate of the critic too', () => {
     const { options } = commands.find(({ name }) => name === 'ppo')!;
     expect(issuesOf(options, { valueLearningRate: 20, weightDecay: 0.1 })).toMatchObject([

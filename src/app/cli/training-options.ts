@@ -22,7 +22,7 @@ export const trainingOptions = {
   beta2: z.number().min(0).lt(1).default(0.999).describe('AdamW: memory of its square'),
   epsilon: z.number().positive().default(1e-8).describe('AdamW: added to the root'),
   clipNorm: z.number().positive().default(1).describe('largest global norm of the gradient'),
-  saveEvery: z.int().min(1).optional().describe('updates between checkpoints; only at the end unless given'),
+  saveEvery: z.int().min(1).default(500).describe('updates between checkpoints; one is saved at the end too'),
   keepLast: z.int().min(1).default(2).describe('checkpoints that stay'),
   dtype: z.enum(['F32', 'F16', 'BF16']).default('F32').describe('how the trained model’s weights are stored'),
   patience: z.int().min(1).default(5).describe('stop after so many updates in a row that were not finite'),

@@ -44,6 +44,8 @@ export const ppo = defineCommand({
       ppoEpochs: z.int().min(1).default(1).describe('passes over a step’s answers'),
       miniBatchSize: z.int().min(1).default(16).describe('answers an update'),
       microBatchTokens: trainingOptions.microBatchTokens.default(4096),
+      // A step samples its answers anew, and takes as long as many updates elsewhere.
+      saveEvery: trainingOptions.saveEvery.default(20),
       learningRate: positive.default(1e-4).describe('peak learning rate of the policy'),
       valueLearningRate: positive.default(1e-4).describe('peak learning rate of the critic'),
       schedule: trainingOptions.schedule.default('linear'),
