@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { meanChange, meanInterval, shareChange, shareInterval, winRate } from './intervals.ts';
+import {
+  correlationInterval,
+  meanChange,
+  meanInterval,
+  shareChange,
+  shareInterval,
+  winRate,
+} from './intervals.ts';
 
 describe('the interval of a share', () => {
   // Newcombe 1998 (Stat. Med. 17:857), Table I, method 3; more digits from scipy 1.17's binomtest with 'wilson'.
@@ -54,6 +61,27 @@ describe('the interval of a mean', () => {
 
   it('refuses values without a partner', () => {
     expect(() => meanChange([1, 2], [1])).toThrow('paired change: expected 1 values, one a pair, got 2.');
+  });
+});
+
+describe('the interval of a correlation', () => {
+  const pairsOf = (x: readonly number[], y: readonly number[]) => x.map((value, i) => [value, y[i]] as const);
+
+  it("is Fisher's, as scipy's pearsonr has it for the sleep data", () => {
+    expect(correlationInterval(pairsOf(first, second))).toEqual({
+      value: expect.closeTo(0.7951702058335778, 12),
+      low: expect.closeTo(0.3315254741643372, 12),
+      high: expect.closeTo(0.9494465336113636, 12),
+      n: 10,
+    });
+  });
+
+  it('has no width on a line, is anything for three pairs, and none where nothing varies', () => {
+    const falling = pairsOf([1, 2, 3, 4], [4, 3, 2, 1]);
+    expect(correlationInterval(falling)).toEqual({ value: -1, low: -1, high: -1, n: 4 });
+    expect(correlationInterval(falling.slice(1))).toEqual({ value: -1, low: -1, high: 1, n: 3 });
+    expect(correlationInterval(pairsOf([1, 2], [5, 5]))).toBeUndefined();
+    expect(correlationInterval([])).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
-// 95% confidence intervals of what an evaluation reports: shares, means, and the paired changes of both between two
-// models that answered the same requests.
+// 95% confidence intervals of what an evaluation reports: shares, means, correlations, and the paired changes of shares
+// and means between two models that answered the same requests.
 
 import { ShapeError } from '../../engine/errors.ts';
 import { studentQuantile95 } from '../objectives/overoptimisation.ts';
@@ -49,6 +49,32 @@ export function meanInterval(
   const variance = sum(values.map((x) => (x - value) ** 2)) / (n - 1);
   const half = n === 1 ? Infinity : studentQuantile95(n - 1) * Math.sqrt(variance / n);
   return { value, low: Math.max(range[0], value - half), high: Math.min(range[1], value + half), n };
+}
+
+/**
+ * Pearson's correlation, with Fisher's interval: tanh(artanh r ± z/√(n − 3)). Fisher 1921 (Metron 1:3).
+ * @returns nothing where either does not vary; below four pairs the whole range as bounds
+ */
+export function correlationInterval(pairs: readonly (readonly [number, number])[]): Interval | undefined {
+  const n = pairs.length;
+  const { xx, xy, yy } = comoments(pairs);
+  if (!(xx > 0 && yy > 0)) return undefined;
+  const value = Math.max(-1, Math.min(1, xy / Math.sqrt(xx * yy)));
+  if (n < 4) return { value, low: -1, high: 1, n };
+  const half = z / Math.sqrt(n - 3);
+  return { value, low: Math.tanh(Math.atanh(value) - half), high: Math.tanh(Math.atanh(value) + half), n };
+}
+
+/** Σ(x − x̄)², Σ(x − x̄)(y − ȳ), Σ(y − ȳ)². */
+export function comoments(pairs: readonly (readonly [number, number])[]) {
+  const [meanX, meanY] = [0, 1].map((i) => pairs.reduce((total, pair) => total + pair[i], 0) / pairs.length);
+  let [xx, xy, yy] = [0, 0, 0];
+  for (const [x, y] of pairs) {
+    xx += (x - meanX) ** 2;
+    xy += (x - meanX) * (y - meanY);
+    yy += (y - meanY) ** 2;
+  }
+  return { xx, xy, yy };
 }
 
 /** The mean of after − before, pair by pair, with Student's t interval. @throws ShapeError unless as many of both */

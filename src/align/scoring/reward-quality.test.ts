@@ -36,7 +36,7 @@ describe('the quality of a reward model', () => {
     const found = rewardQuality(counting);
     expect(found.accuracy.value).toBeCloseTo(5 / 6, 12);
     expect(found.accuracy_of_length.value).toBeCloseTo(5 / 6, 12);
-    expect(found.length_correlation).toBeCloseTo(1, 12);
+    expect(found.length_correlation).toMatchObject({ value: expect.closeTo(1, 12), n: 12 });
   });
 
   it('keeps the accuracy of a model to which length means nothing', () => {

@@ -1,7 +1,7 @@
 // How good a reward model is, from its scores of held-out pairs: how often it agrees with people, how far its
 // confidence is right, and how much of it is only the answers' length.
 
-import { type Interval, shareInterval } from './intervals.ts';
+import { comoments, correlationInterval, type Interval, shareInterval } from './intervals.ts';
 
 export interface ScoredPair {
   /** Raw scores, and tokens of the answers. */
@@ -19,7 +19,7 @@ export interface RewardQuality {
   /** Expected calibration error, and its bins: how sure the model is of its choice, and how often it is right. */
   calibration: { ece: number; bins: { predicted: number; actual: number; n: number }[] };
   /** Pearson, of score and tokens over all answers; absent where either does not vary. */
-  length_correlation?: number;
+  length_correlation?: Interval;
   /** Accuracy of the scores less what a line through (tokens, score) explains. */
   accuracy_without_length: Interval;
   /** Accuracy of preferring the longer answer, for comparison; ties counted as wrong. */
@@ -31,7 +31,9 @@ const binCount = 10;
 /** @param pairs one at least */
 export function rewardQuality(pairs: readonly ScoredPair[]): RewardQuality {
   const answers = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-  const { slope, correlation } = lineThrough(answers);
+  const lengthsAndScores = answers.map(({ tokens, score }) => [tokens, score] as const);
+  const correlation = correlationInterval(lengthsAndScores);
+  const slope = slopeThrough(lengthsAndScores);
   const margin = ({ chosen, rejected }: ScoredPair) => chosen.score - rejected.score;
   const longer = ({ chosen, rejected }: ScoredPair) => chosen.tokens - rejected.tokens;
   const strengths = byStrength(pairs, margin);
@@ -39,7 +41,7 @@ export function rewardQuality(pairs: readonly ScoredPair[]): RewardQuality {
     accuracy: agreement(pairs, margin),
     ...(strengths && { accuracy_by_strength: strengths }),
     calibration: calibration(pairs.map(margin)),
-    ...(correlation !== undefined && { length_correlation: correlation }),
+    ...(correlation && { length_correlation: correlation }),
     accuracy_without_length: agreement(pairs, (pair) => margin(pair) - slope * longer(pair)),
     accuracy_of_length: agreement(pairs, longer),
   };
@@ -80,20 +82,8 @@ function calibration(margins: readonly number[]): RewardQuality['calibration'] {
   };
 }
 
-/** Least squares of score by tokens. */
-function lineThrough(answers: readonly { score: number; tokens: number }[]): {
-  slope: number;
-  correlation?: number;
-} {
-  const n = answers.length;
-  const meanX = answers.reduce((sum, { tokens }) => sum + tokens, 0) / n;
-  const meanY = answers.reduce((sum, { score }) => sum + score, 0) / n;
-  let [xx, xy, yy] = [0, 0, 0];
-  for (const { score, tokens } of answers) {
-    xx += (tokens - meanX) ** 2;
-    xy += (tokens - meanX) * (score - meanY);
-    yy += (score - meanY) ** 2;
-  }
-  if (xx === 0 || yy === 0) return { slope: 0 };
-  return { slope: xy / xx, correlation: xy / Math.sqrt(xx * yy) };
+/** Least squares of y by x; 0 where either does not vary. */
+function slopeThrough(pairs: readonly (readonly [number, number])[]): number {
+  const { xx, xy, yy } = comoments(pairs);
+  return xx > 0 && yy > 0 ? xy / xx : 0;
 }

@@ -3,8 +3,7 @@
 import type { Answer } from '../../align/evaluation/answers.ts';
 import { changesOf, pairUp } from '../../align/evaluation/compare.ts';
 import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
-import type { Interval } from '../../align/scoring/intervals.ts';
-import { correlation } from './correlation.ts';
+import { correlationInterval, type Interval } from '../../align/scoring/intervals.ts';
 import { readCurves, readEvents, type StageEvents } from './curves.ts';
 import { incidentsOf } from './incidents.ts';
 import { methodCosts } from './method-costs.ts';
@@ -122,7 +121,7 @@ async function rewardModelReport(
     (await readJsonIfThere(stage, 'quality.json')) ?? (stage.result.quality as Figures | undefined) ?? {};
   const scored = answers.filter(({ proxy, right }) => proxy !== undefined && right === undefined);
   const against = (figure: 'tokens' | 'readability') =>
-    correlation(
+    correlationInterval(
       scored.flatMap(({ proxy, [figure]: value }) => (value === undefined ? [] : [[proxy!, value] as const])),
     );
   return withoutNulls({

@@ -33,9 +33,9 @@ export interface RewardModelReport {
   /** Expected calibration error, and the bins behind it: confidence in its choice, ½ … 1, share of them right. */
   calibration?: { ece?: number; bins?: { predicted: number; actual: number; n: number }[] };
   /** Pearson, of score and tokens an answer. */
-  length_correlation?: number;
+  length_correlation?: Interval;
   /** Pearson, of score and criterion over the SFT model's held-out answers. */
-  criterion_correlation?: number;
+  criterion_correlation?: Interval;
   [other: string]: unknown;
 }
 

@@ -76,6 +76,6 @@ function showResult({ model, steps, data, loss, quality }: RewardResult, termina
       ['by length alone', showInterval(quality.accuracy_of_length!)],
     ],
   );
-  const length = length_correlation === undefined ? 'none' : length_correlation.toFixed(3);
+  const length = length_correlation ? showInterval(length_correlation) : 'none';
   terminal.line(`calibration error ${calibration!.ece.toFixed(3)}; correlation with length ${length}`);
 }

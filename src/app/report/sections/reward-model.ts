@@ -36,18 +36,17 @@ function rewardModelBlocks(report: RewardModelReport): Block[] {
   };
   const { accuracy, length_correlation, criterion_correlation, calibration } = report;
   add(say('reward.accuracy'), accuracy && withBounds(accuracy, percent));
-  add(say('reward.criterion_correlation'), orAbsent(criterion_correlation));
-  add(say('reward.length_correlation'), orAbsent(length_correlation));
-  add(say('reward.ece'), orAbsent(calibration?.ece));
+  add(
+    say('reward.criterion_correlation'),
+    criterion_correlation && withBounds(criterion_correlation, fixed(3)),
+  );
+  add(say('reward.length_correlation'), length_correlation && withBounds(length_correlation, fixed(3)));
+  add(say('reward.ece'), calibration?.ece === undefined ? undefined : fixed(3)(calibration.ece));
   const charts = [...strengthChart(report), ...calibrationChart(report)];
   return [
     ...(rows.length > 0 ? [{ kind: 'heading' as const, text: say('reward.figures') }, table(rows)] : []),
     ...(charts.length > 0 ? [{ kind: 'charts' as const, charts, columns: 2 as const }] : []),
   ];
-}
-
-function orAbsent(value: number | undefined): string | undefined {
-  return value === undefined ? undefined : fixed(3)(value);
 }
 
 function strengthChart({ accuracy, accuracy_by_strength = {} }: RewardModelReport): Chart[] {
