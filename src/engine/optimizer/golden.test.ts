@@ -76,6 +76,14 @@ describe('clipping', () => {
     expect(globalNorm([Float32Array.of(1, 2, 2, 4, 0), Float32Array.of(0, 0, 12)])).toBe(13);
   });
 
+  it.each([1, 4, 4095, 4096, 4097, 10_003])('takes every entry of %i once', (size) => {
+    const squares = (size * (size + 1) * (2 * size + 1)) / 6;
+    const counting = Float32Array.from({ length: size }, (_, i) => i + 1);
+    // Whole numbers below 2⁵³ add up exactly.
+    expect(globalNorm([counting])).toBe(Math.sqrt(squares));
+    expect(globalNorm([Float64Array.from(counting)])).toBe(Math.sqrt(squares));
+  });
+
   it('scales a larger gradient to the norm and leaves a smaller one', () => {
     expect(clipScale(10, 1)).toBeCloseTo(0.1, 6);
     expect(clipScale(0.5, 1)).toBe(1);
