@@ -102,6 +102,13 @@ describe('report.json', () => {
     expect(report.coaching.sft).toEqual(summary.coaching);
   });
 
+  it('says how the score goes with length and criterion, with intervals', () => {
+    const english = readFileSync(join(road, 'report.md'), 'utf8');
+    expect(english).toContain('| correlation of score and length | 0.210 \\[0.157, 0.262\\] |');
+    const { value, low, high } = report.reward_model!.criterion_correlation!;
+    expect([low < value, value < high]).toEqual([true, true]);
+  });
+
   it('says how often the base goes on from a question without an answer', () => {
     expect(report.methods.base!.continues).toEqual({ value: 0.87, low: 0.82, high: 0.9, n: 300 });
     const english = readFileSync(join(road, 'report.md'), 'utf8');

@@ -36,17 +36,20 @@ function rewardModelBlocks(report: RewardModelReport): Block[] {
   };
   const { accuracy, length_correlation, criterion_correlation, calibration } = report;
   add(say('reward.accuracy'), accuracy && withBounds(accuracy, percent));
-  add(
-    say('reward.criterion_correlation'),
-    criterion_correlation && withBounds(criterion_correlation, fixed(3)),
-  );
-  add(say('reward.length_correlation'), length_correlation && withBounds(length_correlation, fixed(3)));
-  add(say('reward.ece'), calibration?.ece === undefined ? undefined : fixed(3)(calibration.ece));
+  add(say('reward.criterion_correlation'), figure(criterion_correlation));
+  add(say('reward.length_correlation'), figure(length_correlation));
+  add(say('reward.ece'), figure(calibration?.ece));
   const charts = [...strengthChart(report), ...calibrationChart(report)];
   return [
     ...(rows.length > 0 ? [{ kind: 'heading' as const, text: say('reward.figures') }, table(rows)] : []),
     ...(charts.length > 0 ? [{ kind: 'charts' as const, charts, columns: 2 as const }] : []),
   ];
+}
+
+/** Not every figure has an interval, and correlations have none in roads of earlier versions. */
+function figure(value: unknown): string | undefined {
+  if (isInterval(value)) return withBounds(value, fixed(3));
+  return typeof value === 'number' ? fixed(3)(value) : undefined;
 }
 
 function strengthChart({ accuracy, accuracy_by_strength = {} }: RewardModelReport): Chart[] {

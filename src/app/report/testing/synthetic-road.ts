@@ -143,6 +143,7 @@ const quality = {
     '2': { value: 0.862, low: 0.81, high: 0.9, n: 240 },
     '3': { value: 0.938, low: 0.897, high: 0.963, n: 210 },
   },
+  length_correlation: { value: 0.21, low: 0.157, high: 0.262, n: 1280 },
   calibration: {
     ece: 0.041,
     bins: [
