@@ -22,8 +22,8 @@ export async function loadModelTokenizer(
   folder: string,
   config?: Pick<ModelConfig, 'tokens'>,
 ): Promise<ModelTokenizer> {
-  const tokens = config?.tokens ?? (await readSpecialTokens(folder));
   const tokenizer = await Tokenizer.load(folder);
+  const tokens = config?.tokens ?? (await readSpecialTokens(folder));
   const { bos, eos = tokens.eos[0] } = tokenizer.special;
   const prompts: PromptTokenizer = {
     encode: (text, options) => tokenizer.encode(text, options),
