@@ -112,6 +112,12 @@ describe('loadInstructionRows', () => {
       /chosen and rejected, .* are the same/,
     ],
     [
+      'an empty answer behind one that is too long',
+      loadPreferenceRows,
+      [pair, { ...pair, chosen: long, rejected: '' }],
+      /completion is empty/,
+    ],
+    [
       'an empty answer that is marked',
       loadMarkedRows,
       [

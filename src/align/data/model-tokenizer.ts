@@ -23,8 +23,10 @@ export async function loadModelTokenizer(
   config?: Pick<ModelConfig, 'tokens'>,
 ): Promise<ModelTokenizer> {
   const tokenizer = await Tokenizer.load(folder);
-  const tokens = config?.tokens ?? (await readSpecialTokens(folder));
-  const { bos, eos = tokens.eos[0] } = tokenizer.special;
+  const { bos } = tokenizer.special;
+  const isNamed = tokenizer.special.eos !== undefined;
+  const tokens = config?.tokens ?? (isNamed ? { eos: [] } : await readSpecialTokens(folder, tokenizer));
+  const eos = tokenizer.special.eos ?? tokens.eos[0];
   const prompts: PromptTokenizer = {
     encode: (text, options) => tokenizer.encode(text, options),
     decode: (ids, options) => tokenizer.decode(ids, options),

@@ -62,6 +62,11 @@ export function faultOf(file: string, { value, line, offset }: JsonRow, reason: 
   return { file, line, offset, reason, raw: excerpt(JSON.stringify(value)) };
 }
 
+/** For messages: how many rows were set aside, and the first of them. */
+export function describeFaults(count: number, { file, line, reason }: RowFault): string {
+  return `${count} faulty rows, the first at ${file}:${line}: ${reason}`;
+}
+
 /** Hands a bad row to the caller; in strict mode it is the end. */
 export function setAside(fault: RowFault, options: Pick<ReadOptions, 'strict' | 'onFault'>): void {
   options.onFault(fault);

@@ -101,14 +101,14 @@ function tokenizeAnswers(
   options: TokenizeOptions,
   source: RowSource,
 ): TokenRow[] | Dropped {
-  const rows: TokenRow[] = [];
-  for (const record of records) {
+  const outcomes = records.map((record) => {
     const ending = record.kind === 'tokens' ? 'as-given' : options.ending;
-    const row = tokenizeInstruction(record, tokenizer, { ...options, ending }, source);
-    if (isDropped(row)) return row;
-    rows.push(row);
-  }
-  return sharePrompt(rows, tokenizer);
+    return tokenizeInstruction(record, tokenizer, { ...options, ending }, source);
+  });
+  const dropped = outcomes.filter(isDropped);
+  // Length is a choice of the user's; a fault of another answer is not to hide behind it.
+  const fault = dropped.find((outcome) => outcome.dropped !== 'sequence-too-long') ?? dropped[0];
+  return fault ?? sharePrompt(outcomes as TokenRow[], tokenizer);
 }
 
 function haveSameIds(a: TokenRow, b: TokenRow): boolean {

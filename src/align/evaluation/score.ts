@@ -7,7 +7,7 @@ import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { loadModelTokenizer } from '../data/model-tokenizer.ts';
-import { type RowFault, setAside } from '../data/read.ts';
+import { describeFaults, type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
 import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
@@ -233,9 +233,7 @@ function nothingLeft(data: readonly string[], faults: readonly RowFault[]): User
   return new UserError({
     where: data.join(', '),
     expected: 'at least one row that can be scored',
-    found: first
-      ? `${faults.length} faulty rows, the first at ${first.file}:${first.line}: ${first.reason}`
-      : 'no rows',
+    found: first ? describeFaults(faults.length, first) : 'no rows',
     advice: 'rows with prompt and completion, prompt_ids and completion_ids, chosen and rejected, or text',
   });
 }

@@ -12,7 +12,7 @@ import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { requireEndToken } from '../data/prompt-tokenizer.ts';
-import type { RowFault } from '../data/read.ts';
+import { describeFaults, type RowFault } from '../data/read.ts';
 import { readTexts, tokenizeTexts } from '../data/texts.ts';
 import { TokenStream } from '../data/token-stream.ts';
 import type { RunEvent } from '../run/events.ts';
@@ -58,6 +58,7 @@ export async function pretrain(
   try {
     const { model, tokenizer } = await startingModel(options);
     const { stream, files, faults } = await corpus(tokenizer, model.config, options, run.setAside);
+    run.tell();
     model.lineage = await lineageFrom(options.model ? [await locateModel(options.model)] : [], files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');
@@ -163,12 +164,10 @@ async function corpus(
 }
 
 function noText(data: readonly string[], tokens: number, faults: number, first?: RowFault): UserError {
-  const lost =
-    first && `${faults} faulty rows set aside, the first at ${first.file}:${first.line}: ${first.reason}`;
   return new UserError({
     where: data.join(', '),
     expected: 'at least two tokens of text',
-    found: lost ? `${tokens} (${lost})` : `${tokens}`,
+    found: first ? `${tokens} (${describeFaults(faults, first)})` : `${tokens}`,
   });
 }
 

@@ -153,10 +153,13 @@ describe('a job', () => {
     await expect.poll(() => isRunning(pid)).toBe(false);
   });
 
-  it('is stopped at once when the signal was given before', async () => {
-    const signal = AbortSignal.abort();
-    expect(await runJob({ module, name: 'waits', payload: {} }, { signal })).toBe('saved');
-  });
+  it.each([undefined, Infinity])(
+    'is stopped at once when the signal was given before (grace %s)',
+    async (graceMs) => {
+      const options = { signal: AbortSignal.abort(), graceMs };
+      expect(await runJob({ module, name: 'waits', payload: {} }, options)).toBe('saved');
+    },
+  );
 
   it("that throws its signal's reason fails with its caller's", async () => {
     const controller = new AbortController();

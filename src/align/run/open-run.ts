@@ -16,8 +16,8 @@ export interface OpenRun {
   close: () => void;
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
-  /** Warns of what the data lost. */
-  tell: (report: DataReport) => void;
+  /** Warns of what the data lost: rows set aside, and those that the report counts. */
+  tell: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
 }
 
 /** Warnings of single rows shown; the rest are in quarantine.jsonl. */
@@ -54,7 +54,7 @@ export function openRun(
       faults += 1;
       if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: set aside: ${fault.reason}`);
     },
-    tell(report) {
+    tell(report = { dropped: {}, notices: {} }) {
       if (faults > 0) warn(`${faults} faulty rows were set aside in ${quarantine}`);
       for (const [reason, count] of Object.entries(report.dropped)) {
         warn(`${count} rows left out: ${dropReasons[reason as keyof typeof dropReasons]}`);

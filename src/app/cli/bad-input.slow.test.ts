@@ -472,7 +472,7 @@ const data: Case[] = [
     title: 'a corpus whose every row is broken',
     words: pretrain('broken.jsonl'),
     message:
-      /^broken\.jsonl: expected at least two tokens of text, got 0 \(2 faulty rows set aside, the first at broken\.jsonl:2: not JSON/,
+      /^broken\.jsonl: expected at least two tokens of text, got 0 \(2 faulty rows, the first at broken\.jsonl:2: not JSON/,
     prepare: put('broken.jsonl', '\n{"text": \n{"words":"a"}\n'),
   },
   {
@@ -601,6 +601,16 @@ const options: Case[] = [
     title: 'heads of odd width',
     words: pretrain('text.txt', '--hidden-size', '18'),
     message: /^--hidden-size, --heads.*: expected an even width for each head.* got 18, 2, 2/,
+  },
+  {
+    title: 'an end token that the tokenizer lacks',
+    words: ['pretrain', '--tokenizer', 'lacks-eos', '--data', 'text.txt', ...out()],
+    message: /lacks-eos\/config\.json: eos_token_id: expected .*, got 9999/,
+    prepare() {
+      withoutEndToken('lacks-eos')();
+      const config = JSON.parse(readFileSync(path('lacks-eos/config.json'), 'utf8'));
+      writeFileSync(path('lacks-eos/config.json'), JSON.stringify({ ...config, eos_token_id: 9999 }));
+    },
   },
   {
     title: 'a tokenizer that is not there',

@@ -4,7 +4,6 @@
 import { constants } from 'node:os';
 import { recipeText } from '../../align/run/recipe.ts';
 import { UserError } from '../../engine/errors.ts';
-import { defaultGraceMs } from '../../engine/runtime/job.ts';
 import { heedVersion } from '../version.ts';
 import { commands } from './commands.ts';
 import { type Invocation, parseArguments } from './parse.ts';
@@ -83,7 +82,7 @@ function stopOnSignals(stop: AbortController, terminal: Terminal): void {
       if (performance.now() - firstAt < echoMs) return;
       if (stop.signal.aborted) process.exit(code);
       firstAt = performance.now();
-      terminal.note(`stopping at the next step, or in ${defaultGraceMs / 1000} s; once more to end at once`);
+      terminal.note('stopping at the next step; once more to end at once');
       stop.abort(new Stopped(code));
     });
   }

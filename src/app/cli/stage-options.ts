@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { Device } from '../../engine/runtime/backend.ts';
 
-/** Enough for the largest machines' recipes on a smaller one; beyond it threads only cost memory. */
-const mostThreads = Math.max(64, 4 * availableParallelism());
+/** A recipe written on a large machine is to run on a small one too; beyond it threads only cost memory. */
+const mostThreads = Math.max(512, 4 * availableParallelism());
 
 export const stageOptions = {
   model: z.string().describe('folder of the model to start from'),

@@ -39,12 +39,18 @@ export type JobFunction<Payload, Event, Result, Message = never> = (
 export interface JobOptions<Event> {
   onEvent?: (event: Event) => void;
   signal?: AbortSignal;
-  /** How long the job may go on after the signal, or after its caller is gone, before its process is killed. */
+  /**
+   * How long the job may go on after the signal before its process is killed; after its caller is gone too, unless it
+   * never lets its event loop run.
+   */
   graceMs?: number;
 }
 
 /** Time for a slow step and its checkpoint. */
 export const defaultGraceMs = 120_000;
+
+/** A longer timer would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 export type ToHost =
   | { kind: 'start'; job: Job; graceMs: number }
@@ -106,8 +112,9 @@ export function runJob<Event, Result>(job: Job, options: JobOptions<Event> = {})
 /** Starts a job in a new engine process, which ends with the job. */
 export function startJob<Event, Result, Message>(
   job: Job,
-  { onEvent, signal, graceMs = defaultGraceMs }: JobOptions<Event> = {},
+  { onEvent, signal, ...options }: JobOptions<Event> = {},
 ): RunningJob<Result, Message> {
+  const graceMs = Math.min(options.graceMs ?? defaultGraceMs, longestTimerMs);
   const host = fork(fileURLToPath(new URL('./job-host.js', import.meta.url)), {
     serialization: 'advanced',
     env: { ...process.env, ...keepFreedMemory },

@@ -135,7 +135,7 @@ class SharedSessions {
 /** Without this a node that WebGPU has no kernel for would run on the CPU and nobody would know. */
 const webgpuEntries = { disable_cpu_ep_fallback: '1' };
 /** Else a session's threads wait for its next run spinning, 10 to 30 ms, on cores that the next session needs. */
-const cpuEntries = { force_spinning_stop: '1' };
+const otherEntries = { force_spinning_stop: '1' };
 
 async function createSession(model: Uint8Array, { device, threads }: SessionPlan): Promise<InferenceSession> {
   const options: InferenceSession.SessionOptions = {
@@ -147,7 +147,7 @@ async function createSession(model: Uint8Array, { device, threads }: SessionPlan
     enableCpuMemArena: false,
     enableMemPattern: false,
     logSeverityLevel: 3,
-    extra: { session: device === 'webgpu' ? webgpuEntries : cpuEntries },
+    extra: { session: device === 'webgpu' ? webgpuEntries : otherEntries },
   };
   return await runtime().InferenceSession.create(model, options);
 }

@@ -104,15 +104,20 @@ export async function loadModel(
   };
 }
 
-/** What a folder's config.json and generation_config.json say of special tokens; without these files, nothing. */
-export async function readSpecialTokens(folder: string): Promise<ModelConfig['tokens']> {
+/**
+ * What the config.json and generation_config.json beside a tokenizer say of special tokens; without these files, nothing.
+ * @throws FormatError for a token that the vocabulary lacks
+ */
+export async function readSpecialTokens(
+  folder: string,
+  vocabulary: Pick<ModelConfig, 'vocabularySize'>,
+): Promise<ModelConfig['tokens']> {
   const names = (await filesIn(folder)) ?? [];
-  const path = await resolveFolder(folder);
-  const anyVocabulary = { vocabularySize: Number.MAX_SAFE_INTEGER };
   let tokens: ModelConfig['tokens'] = { eos: [] };
   for (const name of ['config.json', 'generation_config.json']) {
     if (!names.includes(name)) continue;
-    tokens = { ...tokens, ...(await readGeneration(join(path, name), anyVocabulary)).tokens };
+    const path = join(await resolveFolder(folder), name);
+    tokens = { ...tokens, ...(await readGeneration(path, vocabulary)).tokens };
   }
   return tokens;
 }

@@ -63,15 +63,19 @@ export function overlayAddedTokens(
   if (!decoder.present) return [...own];
   const known = new Map(own.map((token) => [token.content, token]));
   const laid = new Map<string, AddedToken>();
+  const taken = new Set(vocabulary.values());
   let next = own.reduce((most, { id }) => Math.max(most, id + 1), vocabulary.size);
   for (const key of Object.keys(decoder.record())) {
     const field = decoder.at(key);
     const content = readContent(field);
     const id = (laid.get(content) ?? known.get(content))?.id ?? vocabulary.get(content) ?? next;
+    const isNew = !known.has(content) && !vocabulary.has(content);
+    if (isNew && taken.has(id)) field.fail(`an id for ${JSON.stringify(content)} that no other token has`);
     if (key !== String(id))
       field.fail(`${JSON.stringify(content)} under ${id}, the id that Transformers gives it`);
-    const isSpecial = known.get(content)?.special || field.at('special').boolean(false);
-    laid.set(content, { id, content, special: isSpecial, ...readPlacement(field, !isSpecial) });
+    const isListedSpecial = field.at('special').boolean(false);
+    const special = known.get(content)?.special || isListedSpecial;
+    laid.set(content, { id, content, special, ...readPlacement(field, !isListedSpecial) });
     next = Math.max(next, id + 1);
   }
   const added = [...laid.values()].filter(({ content }) => !known.has(content));

@@ -171,6 +171,14 @@ it.each([
   expect(read).toThrow(`tokenizer_config.json of f: added_tokens_decoder${message}`);
 });
 
+it('a token of added_tokens_decoder whose id the vocabulary has elsewhere is refused where it stands', () => {
+  const read = () =>
+    Tokenizer.fromJson(json({ model: { vocab: { a: 0, b: 1, ab: 3 } } }), 'f', {
+      added_tokens_decoder: { 3: { content: '<x>' } },
+    });
+  expect(read).toThrow('added_tokens_decoder.3: expected an id for "<x>" that no other token has');
+});
+
 it('a token of added_tokens_decoder may be an end-of-text token', () => {
   const configuration = { added_tokens_decoder: { 3: { content: '<x>' } }, eos_token: '<x>' };
   expect(Tokenizer.fromJson(json(), 'f', configuration).special).toEqual({ eos: 3 });

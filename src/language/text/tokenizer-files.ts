@@ -2,12 +2,12 @@
 // puts it, chat_template.jinja.
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FormatError, UserError } from '../../engine/errors.ts';
 import { readJsonFile, readTextFile } from '../read-file.ts';
 
-export interface TokenizerFiles {
+export interface TokenizerSource {
   tokenizer: unknown;
   tokenizerPath: string;
   /** Undefined when there is no tokenizer_config.json. */
@@ -24,7 +24,7 @@ export const largestTokenizerBytes = 256 * 2 ** 20;
  * @param path tokenizer.json or the folder that holds it
  * @throws UserError when it is not there, FormatError when a file is too large, not UTF-8 or not JSON
  */
-export async function readTokenizerFiles(path: string): Promise<TokenizerFiles> {
+export async function readTokenizerSource(path: string): Promise<TokenizerSource> {
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
   const tokenizerPath = isFolder ? join(path, 'tokenizer.json') : path;
   const folder = isFolder ? path : dirname(path);
@@ -48,7 +48,7 @@ export async function readTokenizerFiles(path: string): Promise<TokenizerFiles> 
 async function readTemplate(folder: string): Promise<string | undefined> {
   const path = join(folder, 'chat_template.jinja');
   const source = (await isThere(path))
-    ? await readTextFile(path, { expected: 'a Jinja template' })
+    ? await readTextFile(path, { expected: 'a Jinja template', largestBytes: largestTokenizerBytes })
     : undefined;
   const additional = join(folder, 'additional_chat_templates');
   const names = (await readdir(additional).catch(() => [])).filter((name) => name.endsWith('.jinja'));
@@ -65,7 +65,7 @@ async function readTemplate(folder: string): Promise<string | undefined> {
 
 /**
  * Writes whole files or nothing: each appears under its name only when complete.
- * @param files name → bytes, or a value to be written as JSON
+ * @param files name → bytes, a value to be written as JSON, or undefined for what is not to be there
  */
 export async function writeTokenizerFiles(
   folder: string,
@@ -74,6 +74,10 @@ export async function writeTokenizerFiles(
   await mkdir(folder, { recursive: true });
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
+    if (content === undefined) {
+      await rm(path, { force: true });
+      continue;
+    }
     const unfinished = `${path}.${randomUUID()}.unfinished`;
     await writeFile(
       unfinished,

@@ -234,7 +234,8 @@ describe('files', () => {
   ])('bring the chat template: %s', async (_, inConfiguration, files, expected) => {
     const loaded = await Tokenizer.load(await folderWith(inConfiguration, files));
     expect(loaded.chatTemplate).toBe(expected);
-    const copy = await temporaryFolder();
+    // Over what another tokenizer left there.
+    const copy = await folderWith('stale', { [file]: 'stale' });
     await loaded.save(copy);
     expect((await Tokenizer.load(copy)).chatTemplate).toBe(expected);
   });

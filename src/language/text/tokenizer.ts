@@ -19,7 +19,7 @@ import { type Offset, pieceOffsets, sourceOffset } from './offsets.ts';
 import { checkDecoder, type Frame, readPostProcessor } from './post-processor.ts';
 import { type PreTokenizer, readPreTokenizer } from './pre-tokenizer.ts';
 import { readSpecialRoles, type SpecialRoles } from './special-roles.ts';
-import { readTokenizerFiles, type TokenizerFiles, writeTokenizerFiles } from './tokenizer-files.ts';
+import { readTokenizerSource, type TokenizerSource, writeTokenizerFiles } from './tokenizer-files.ts';
 
 interface EncodeOptions {
   /** Turn special tokens written in the text into control tokens. Default false: they are text like any other. */
@@ -65,7 +65,7 @@ export class Tokenizer {
     configuration,
     configurationPath,
     template,
-  }: TokenizerFiles) {
+  }: TokenizerSource) {
     const field = new JsonField(source, where);
     field.record();
     this.source = source;
@@ -122,7 +122,7 @@ export class Tokenizer {
    *   read when they are there
    */
   static async load(path: string): Promise<Tokenizer> {
-    const files = await readTokenizerFiles(path);
+    const files = await readTokenizerSource(path);
     return Tokenizer.read(files.tokenizerPath, () => new Tokenizer(files));
   }
 
@@ -155,7 +155,7 @@ export class Tokenizer {
   /** Writes `path` alone when it ends in .json, otherwise `files` into the folder `path`. */
   async save(path: string): Promise<void> {
     if (path.endsWith('.json')) await writeTokenizerFiles(dirname(path), { [basename(path)]: this.source });
-    else await writeTokenizerFiles(path, this.files());
+    else await writeTokenizerFiles(path, { 'chat_template.jinja': undefined, ...this.files() });
   }
 
   /** Lone surrogates are encoded as U+FFFD. */

@@ -33,6 +33,7 @@ describe.skipIf(!hasGolden)('published folders (with the golden models)', () => 
     publish('gpt2', { 'tokenizer_config.json': { eos_token: undefined } });
     const padsWithEos = { 'config.json': { pad_token_id: 2 }, 'generation_config.json': { pad_token_id: 2 } };
     publish('qwen2', { ...padsWithEos, 'tokenizer_config.json': { pad_token: '<|eos|>' } });
+    publish('llama', {});
     rows('rows.jsonl', { prompt: 'the cat', completion: ' sat' }, { prompt: 'a dog', completion: ' ran' });
     rows('pairs.jsonl', { prompt: 'the cat', chosen: ' sat', rejected: ' ran' });
     writeFileSync(join(folder, 'text.txt'), 'the cat sat. '.repeat(20));
@@ -69,12 +70,23 @@ describe.skipIf(!hasGolden)('published folders (with the golden models)', () => 
     ['pretrain', '--model', 'gpt2', '--data', 'text.txt', '--window-length', '32'],
     ['pretrain', '--model', 'qwen2', '--data', 'text.txt', '--window-length', '32'],
     ['pretrain', '--tokenizer', 'gpt2', '--data', 'text.txt', '--layers', '1', '--hidden-size', '16'],
+    [
+      'pretrain',
+      '--tokenizer',
+      'llama/tokenizer.json',
+      '--data',
+      'text.txt',
+      '--layers',
+      '1',
+      '--hidden-size',
+      '16',
+    ],
     ['reward', '--model', 'gpt2', '--data', 'pairs.jsonl'],
     ['dpo', '--model', 'gpt2', '--data', 'pairs.jsonl'],
   ])('%s %s %s makes an update', async (...words) => {
     const sizes =
       words[1] === '--tokenizer' ? ['--heads', '2', '--context', '64', '--window-length', '32'] : [];
-    const out = words.slice(0, 3).join('');
+    const out = words.slice(0, 3).join('').replace('/', '-');
     const result = await heed(...words, ...sizes, '--out', out, '--max-steps', '1');
     expect(result).toMatchObject({ steps: 1, skipped: 0, outcome: 'done' });
     const config = JSON.parse(readFileSync(join(folder, out, 'model/config.json'), 'utf8'));
