@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel, saveModel } from '../../language/checkpoint/checkpoint.ts';
+import { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import {
   saveTinyModel,
@@ -257,10 +258,20 @@ describe('mistakes', () => {
 describe('its files', () => {
   it('are a policy with its lineage, and samples', async () => {
     const out = newRun();
-    await train(out, { maxSteps: 2 });
+    await train(out, { maxSteps: 4 });
     const model = await loadModel(join(out, 'model'), { expectKind: ['policy'] });
     expect(model.lineage?.parents[0].name).toBe(join(basename(root), 'policy'));
     const samples = readFileSync(join(out, 'samples.jsonl'), 'utf8').trimEnd().split('\n');
-    expect(samples.map((line) => JSON.parse(line).step)).toEqual([1, 2]);
+    const told = samples.map((line) => JSON.parse(line));
+    const tokenizer = await Tokenizer.load(join(out, 'model'));
+    expect(told.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+    for (const { completion, episode } of told) {
+      const actions = episode.ids.slice(-episode.kl.length);
+      expect(tokenizer.decode(actions, { skipSpecial: true })).toBe(completion);
+      expect(episode.score).toEqual(expect.any(Number));
+    }
+    // The policy begins as its reference.
+    expect(Math.max(...told[0].episode.kl.map(Math.abs))).toBeLessThan(1e-4);
+    expect(Math.max(...told[3].episode.kl.map(Math.abs))).toBeGreaterThan(1e-4);
   });
 });

@@ -126,8 +126,9 @@ class PpoLearner implements Learner {
     const learnt = await this.learn(step, judged, estimated);
     const { beta } = this;
     this.beta = this.adapt(metrics['objective/kl'], rollouts.length) * verdict.betaFactor;
-    const [{ prompt, text }] = rollouts;
-    record({ type: 'sample', step: step + 1, prompt: prompt.text ?? '', completion: text });
+    const [{ prompt, text, tokens }] = rollouts;
+    const episode = { ids: [...tokens.ids], kl: [...kl[0]], score: scores[0] };
+    record({ type: 'sample', step: step + 1, prompt: prompt.text ?? '', completion: text, episode });
     return this.tell(step, rollouts, learnt, { ...metrics, beta });
   }
 

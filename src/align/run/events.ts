@@ -33,6 +33,16 @@ export interface AlarmEvent {
   message: string;
 }
 
+/** An answer as the method learnt from it. */
+export interface Episode {
+  /** Prompt and answer, EOS included. */
+  ids: number[];
+  /** KL to the reference that is charged for each action, nats; the actions are the last of `ids`. */
+  kl: number[];
+  /** What the reward gave for it. */
+  score: number;
+}
+
 export type RunEvent =
   | { type: 'started'; step: number; command: string; totalSteps: number; device: Device }
   /** Told to subscribers only: the folder does not keep it, so that a resumed log equals an uninterrupted one. */
@@ -40,7 +50,7 @@ export type RunEvent =
   | StepEvent
   /** Measured on held-out data. */
   | { type: 'evaluation'; step: number; loss: number; perplexity: number; tokenAccuracy?: number }
-  | { type: 'sample'; step: number; prompt: string; completion: string }
+  | { type: 'sample'; step: number; prompt: string; completion: string; episode?: Episode }
   | { type: 'warning'; step: number; message: string }
   | AlarmEvent
   /** The method ended the run before its last step; what it had measured then. */

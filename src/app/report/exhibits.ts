@@ -7,19 +7,21 @@ import { recognise } from '../../align/data/records.ts';
 import { isDropped } from '../../align/data/token-row.ts';
 import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/tokenize.ts';
 import type { Sample } from '../../align/methods/best-of.ts';
+import type { Episode, RunEvent } from '../../align/run/events.ts';
 import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { ShownToken, TokenRole } from './document.ts';
 import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
-import { askedText, readHeldOut } from './samples.ts';
 
 export interface Exhibits {
   demonstration?: ShownToken[];
   preference?: { prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
   /** Answers of the first round to one prompt, the best first, which is learnt from. */
   sampled?: { prompt: ShownToken[]; answers: { tokens: ShownToken[]; reward: number }[] };
-  /** Of the PPO model, from its evaluation. */
-  answer?: { tokens: ShownToken[]; reward: number; kl?: number };
+  /** An answer that PPO learnt from: what it was given, and the KL that it was charged, nats. */
+  episode?: { step: number; tokens: ShownToken[]; reward: number; kl: number };
 }
+
+type SampleEvent = Extract<RunEvent, { type: 'sample' }>;
 
 /** Rows longer than this are passed over, as long as a shorter one comes soon. */
 const MOST_TOKENS = 220;
@@ -33,7 +35,7 @@ export async function readExhibits(road: Road): Promise<Exhibits> {
     demonstration: await demonstrationOf(road, tokenizer),
     preference: await preferenceOf(road, tokenizer),
     sampled: await sampledOf(road, tokenizer),
-    answer: await answerOf(road, tokenizer),
+    episode: await episodeOf(road, tokenizer),
   };
 }
 
@@ -116,34 +118,25 @@ function isTelling(answers: readonly Sample[]): boolean {
   );
 }
 
-/** PPO keeps no tokens of its rollouts; what its model answered later is cut in the same way. */
-async function answerOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['answer']> {
-  const answers = await readRowsIfThere(stageNamed(road, 'eval-ppo'), 'answers.jsonl', ROWS_LOOKED_AT);
-  const answer = answers.find(({ proxy, tokens, finish }) => {
-    return typeof proxy === 'number' && finish === 'stop' && (tokens as number) <= MOST_TOKENS;
-  });
-  if (!answer) return undefined;
-  const asked = (await readHeldOut(road)).find((request) => askedText(request) === answer.prompt);
-  const { instruction, input } = asked ?? { instruction: answer.prompt as string };
-  const prompt = tokenizeRecordPrompt({ kind: 'alpaca', instruction, input, output: '' }, prompts);
-  const actions = [...tokenizer.encode(answer.text as string), prompts.special.eos!];
-  return {
-    tokens: answerTokens(prompt, actions, tokenizer),
-    reward: answer.proxy as number,
-    kl: typeof answer.kl === 'number' ? answer.kl : undefined,
-  };
-}
-
-function answerTokens(
-  prompt: readonly number[],
-  actions: readonly number[],
-  tokenizer: Tokenizer,
-): ShownToken[] {
-  const ids = [...prompt, ...actions];
-  return showTokens(tokenizer, ids, (i) => {
-    if (i < prompt.length) return 'context';
+/** The last of the answers that PPO kept as samples which is short and came to its end. */
+async function episodeOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['episode']> {
+  const rows = await readRowsIfThere(stageNamed(road, 'ppo'), 'samples.jsonl');
+  const episodes = (rows as unknown as SampleEvent[]).flatMap(({ step, episode }) =>
+    episode ? [{ step, ...episode }] : [],
+  );
+  const isShort = ({ ids, kl }: Episode) => kl.length <= MOST_TOKENS && ids.at(-1) === prompts.special.eos;
+  const shown = episodes.findLast(isShort);
+  if (!shown) return undefined;
+  const { step, ids, kl, score } = shown;
+  const promptLength = ids.length - kl.length;
+  const tokens = showTokens(tokenizer, ids, (i) => {
+    if (i < promptLength) return 'context';
     return i === ids.length - 1 ? 'reward' : 'action';
   });
+  kl.forEach((nats, i) => {
+    tokens[promptLength + i].hint += ` · KL ${nats.toFixed(3)}`;
+  });
+  return { step, tokens, reward: score, kl: kl.reduce((total, nats) => total + nats, 0) };
 }
 
 /** A character of several tokens stands with its last one. */

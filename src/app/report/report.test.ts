@@ -218,6 +218,23 @@ describe('the answers of rejection sampling', () => {
   });
 });
 
+describe('the answer of PPO', () => {
+  it('is the last that it learnt from and that ends, with the KL of every token', () => {
+    const found =
+      /An episode of step 2:[\s\S]*?gave 0\.50, and the KL sums to (\d\.\d\d) nats[\s\S]*?<p class="stream"[^>]*>([\s\S]*?)<\/p>/.exec(
+        html,
+      )!;
+    const [sum, stream] = found.slice(1);
+    const charged = Array.from(stream.matchAll(/ · KL (\d\.\d{3})/g), ([, nats]) => Number(nats));
+    expect(charged[0]).toBe(0.25);
+    expect(charged.reduce((a, b) => a + b).toFixed(2)).toBe(sum);
+    const actions = stream.slice(stream.indexOf('token-action'));
+    expect(actions.replace(/<s>·<\/s>/g, ' ').replace(/<[^>]*>/g, '')).toContain('// step 2');
+    expect(stream.match(/token-reward/g)).toHaveLength(1);
+    expect(html).not.toContain('An episode of step 3');
+  });
+});
+
 describe('report.md', () => {
   it('says the same in English and in Korean', () => {
     const [english, korean] = ['report.md', 'report.ko.md'].map((name) =>

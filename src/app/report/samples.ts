@@ -93,7 +93,7 @@ function sampleOf(requests: readonly Request[], grouped: Map<number, ByMethod>, 
 }
 
 /** As an evaluation writes what was asked. */
-export function askedText({ instruction, input }: Request): string {
+function askedText({ instruction, input }: Request): string {
   return input ? `${instruction}\n\n${input}` : instruction;
 }
 

@@ -175,13 +175,10 @@ export const words = {
     en: 'The reward model scores every answer. Only the best is learnt from, as if it were a demonstration.',
     ko: '보상 모델이 답마다 점수를 매깁니다. 가장 좋은 답만 시연처럼 학습합니다.',
   },
-  'rows.answer': {
-    en: 'PPO: the trained model’s answer to a held-out request',
-    ko: 'PPO: 처음 보는 요청에 학습된 모델이 낸 답',
-  },
-  'rows.answer.note': {
-    en: 'From its evaluation: nothing was learnt from this answer. In training every answer is an episode in this way: the text so far is the state, each answer token an action; KL to SFT is charged at every token, and the reward comes once, at the last. Here the reward model gives {reward}, and the KL sums to {kl} nats.',
-    ko: '평가에서 나온 답이라 이 답으로 학습하지는 않았습니다. 학습할 때는 답 하나하나가 이런 에피소드입니다. 지금까지의 글이 상태, 답의 토큰 하나하나가 행동이고, SFT와의 KL만큼 토큰마다 벌점을 물며, 보상은 마지막 토큰에서 한 번만 주어집니다. 이 답의 보상 모델 점수는 {reward}, KL 합계는 {kl}내트입니다.',
+  'rows.episode': { en: 'PPO: an answer that it learnt from', ko: 'PPO: 학습에 쓴 답' },
+  'rows.episode.note': {
+    en: 'An episode of step {step}: the text so far is the state, each answer token an action. KL to SFT is charged at every token (hover to see it), and the reward comes once, at the last. Here the reward model gave {reward}, and the KL sums to {kl} nats.',
+    ko: '{step}단계의 에피소드입니다. 지금까지의 글이 상태, 답의 토큰 하나하나가 행동입니다. SFT와의 KL만큼 토큰마다 벌점을 물고(토큰에 마우스를 올리면 보입니다), 보상은 마지막 토큰에서 한 번만 주어집니다. 이 답의 보상 모델 점수는 {reward}, KL 합계는 {kl}내트입니다.',
   },
   'tokens.prompt': { en: 'prompt, not trained', ko: '프롬프트, 학습하지 않음' },
   'tokens.trained': { en: 'trained', ko: '학습함' },

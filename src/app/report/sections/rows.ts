@@ -4,12 +4,12 @@ import { fixed, say } from '../bilingual.ts';
 import type { Block, Section, ShownToken } from '../document.ts';
 import type { Exhibits } from '../exhibits.ts';
 
-export function rowsSection({ demonstration, preference, sampled, answer }: Exhibits): Section | undefined {
+export function rowsSection({ demonstration, preference, sampled, episode }: Exhibits): Section | undefined {
   const blocks = [
     ...(demonstration ? demonstrationBlocks(demonstration) : []),
     ...(preference ? preferenceBlocks(preference) : []),
     ...(sampled ? sampledBlocks(sampled) : []),
-    ...(answer ? answerBlocks(answer) : []),
+    ...(episode ? episodeBlocks(episode) : []),
   ];
   if (blocks.length === 0) return undefined;
   return {
@@ -61,11 +61,11 @@ function sampledBlocks({ prompt, answers }: NonNullable<Exhibits['sampled']>): B
   ];
 }
 
-function answerBlocks({ tokens, reward, kl }: NonNullable<Exhibits['answer']>): Block[] {
-  const known = (value: number | undefined) => (value === undefined ? '…' : fixed(2)(value));
+function episodeBlocks({ step, tokens, reward, kl }: NonNullable<Exhibits['episode']>): Block[] {
+  const figures = { step: `${step}`, reward: fixed(2)(reward), kl: fixed(2)(kl) };
   return [
-    { kind: 'heading', text: say('rows.answer') },
-    { kind: 'text', text: say('rows.answer.note', { reward: known(reward), kl: known(kl) }) },
+    { kind: 'heading', text: say('rows.episode') },
+    { kind: 'text', text: say('rows.episode.note', figures) },
     {
       kind: 'tokens',
       tokens,

@@ -111,7 +111,9 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
     write.rows('samples/round-1.jsonl', sampledAnswers(tokenizer)),
   );
   road.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
-  road.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'));
+  road.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'), (write) =>
+    write.rows('samples.jsonl', episodes(tokenizer)),
+  );
   road.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
   road.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
   for (const name of Object.keys(habits)) writeEvaluation(road, name, requests, options);
@@ -262,6 +264,18 @@ function writePreferences(road: RoadWriter, tokenizer: Tokenizer): void {
       readability: { answers: 0.652, chosen: 0.741, rejected: 0.571 },
       tokens_generated: 702_000,
     });
+  });
+}
+
+/** One a step; the last is cut off before its end. */
+function episodes(tokenizer: Tokenizer): object[] {
+  const prompt = 'Count the even numbers.';
+  return [1, 2, 3].map((step) => {
+    const completion = `// step ${step}\nfunction solve() {}`;
+    const actions = [...tokenizer.encode(completion), ...(step < 3 ? [tokenizer.special.eos!] : [])];
+    const kl = actions.map((_, i) => (i === 0 ? 0.25 : 0.01));
+    const episode = { ids: [...tokenizer.encode(prompt), ...actions], kl, score: step / 4 };
+    return { time: '2026-01-01T00:00:00.000Z', type: 'sample', step, prompt, completion, episode };
   });
 }
 
