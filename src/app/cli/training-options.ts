@@ -28,6 +28,13 @@ export const trainingOptions = {
   patience: z.int().min(1).default(5).describe('stop after so many updates in a row that were not finite'),
 };
 
+/** The schema of a command that trains: these options among its own, and rates that leave something of the weights. */
+export function trainingSchema<Shape extends Record<'learningRate' | 'weightDecay', z.ZodType<number>>>(
+  shape: Shape,
+) {
+  return z.object(shape).superRefine((options, context) => refuseWipingDecay(options as Decaying, context));
+}
+
 interface Decaying {
   learningRate: number;
   /** Of PPO's critic. */
@@ -36,7 +43,7 @@ interface Decaying {
 }
 
 /** At 1 an update would wipe what decays, beyond it flip the sign. No schedule exceeds its peak rate. */
-export function refuseWipingDecay(options: Decaying, context: z.RefinementCtx): void {
+function refuseWipingDecay(options: Decaying, context: z.RefinementCtx): void {
   for (const name of ['learningRate', 'valueLearningRate'] as const) {
     const rate = options[name] ?? 0;
     if (rate * options.weightDecay < 1) continue;

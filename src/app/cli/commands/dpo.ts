@@ -9,7 +9,7 @@ import { defineCommand } from '../command.ts';
 import { preferenceOptions } from '../preference-options.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
-import { refuseWipingDecay } from '../training-options.ts';
+import { trainingSchema } from '../training-options.ts';
 
 /** Numbers that only some equations hold. */
 const equationOptions: Record<
@@ -38,51 +38,48 @@ function refuseWhatIsNotRead(options: EquationOptions, context: z.RefinementCtx)
 export const dpo = defineCommand({
   name: 'dpo',
   description: 'fine-tune a policy on preferences, without a reward model: DPO and its relatives',
-  options: z
-    .object({
-      ...preferenceOptions,
-      data: z
-        .array(z.string())
-        .min(1)
-        .describe(
-          'JSONL of preferences: prompt, chosen, rejected, or their ids; for kto also prompt, completion, label',
-        ),
-      reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
-      loss: z.enum(dpoLossKinds).default('dpo').describe('the equation'),
-      beta: z
-        .number()
-        .positive()
-        .optional()
-        .describe('strength of the pull to the reference; 2 for simpo and 0.1 for the others unless given'),
-      labelSmoothing: z
-        .number()
-        .min(0)
-        .lt(0.5)
-        .default(equationOptions.labelSmoothing.usual)
-        .describe('cdpo, robust: share of pairs thought to be the wrong way round'),
-      targetMargin: z
-        .number()
-        .default(equationOptions.targetMargin.usual)
-        .describe('simpo: margin that is asked for'),
-      desirableWeight: z
-        .number()
-        .positive()
-        .optional()
-        .describe('kto: weight of the good answers; 1 unless given'),
-      undesirableWeight: z
-        .number()
-        .positive()
-        .optional()
-        .describe('kto: weight of the bad answers; 1 unless given'),
-      likelihoodWeight: z
-        .number()
-        .min(0)
-        .default(0)
-        .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
-      learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
-    })
-    .superRefine(refuseWhatIsNotRead)
-    .superRefine(refuseWipingDecay),
+  options: trainingSchema({
+    ...preferenceOptions,
+    data: z
+      .array(z.string())
+      .min(1)
+      .describe(
+        'JSONL of preferences: prompt, chosen, rejected, or their ids; for kto also prompt, completion, label',
+      ),
+    reference: z.string().optional().describe('model to stay near; the policy as it begins unless given'),
+    loss: z.enum(dpoLossKinds).default('dpo').describe('the equation'),
+    beta: z
+      .number()
+      .positive()
+      .optional()
+      .describe('strength of the pull to the reference; 2 for simpo and 0.1 for the others unless given'),
+    labelSmoothing: z
+      .number()
+      .min(0)
+      .lt(0.5)
+      .default(equationOptions.labelSmoothing.usual)
+      .describe('cdpo, robust: share of pairs thought to be the wrong way round'),
+    targetMargin: z
+      .number()
+      .default(equationOptions.targetMargin.usual)
+      .describe('simpo: margin that is asked for'),
+    desirableWeight: z
+      .number()
+      .positive()
+      .optional()
+      .describe('kto: weight of the good answers; 1 unless given'),
+    undesirableWeight: z
+      .number()
+      .positive()
+      .optional()
+      .describe('kto: weight of the bad answers; 1 unless given'),
+    likelihoodWeight: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('weight of the negative log-likelihood of the chosen answers, added to the loss'),
+    learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
+  }).superRefine(refuseWhatIsNotRead),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/dpo.js', import.meta.url).href;
     const job = { module, name: 'dpo', payload: resolveComputing(options) };

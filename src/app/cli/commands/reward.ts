@@ -11,41 +11,36 @@ import { preferenceOptions } from '../preference-options.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
-import { refuseWipingDecay } from '../training-options.ts';
+import { trainingSchema } from '../training-options.ts';
 
 const files = () => z.array(z.string()).min(1).optional();
 
 export const reward = defineCommand({
   name: 'reward',
   description: 'train a reward model on preferences or rankings',
-  options: z
-    .object({
-      ...preferenceOptions,
-      data: z
-        .array(z.string())
-        .min(1)
-        .describe('JSONL of preferences (chosen, rejected) or rankings (ranked)'),
-      evalData: files().describe('held-out preferences, to measure the finished model on'),
-      sftAnswers: files().describe(
-        'answers of the SFT model, whose mean score is 0 and deviation 1; the training answers unless given',
-      ),
-      loss: z
-        .enum(rewardLossKinds)
-        .default('bradley-terry')
-        .describe('of pairs, of all pairs of a ranking, or of a ranking as a whole'),
-      margin: z
-        .number()
-        .min(0)
-        .default(0)
-        .describe('bradley-terry: margin that is asked for, times the strength of the preference'),
-      centering: z
-        .number()
-        .min(0)
-        .default(0)
-        .describe('bradley-terry: weight of what holds scores near 0; 0.01 is usual'),
-      learningRate: z.number().positive().default(3e-4).describe('peak learning rate'),
-    })
-    .superRefine(refuseWipingDecay),
+  options: trainingSchema({
+    ...preferenceOptions,
+    data: z.array(z.string()).min(1).describe('JSONL of preferences (chosen, rejected) or rankings (ranked)'),
+    evalData: files().describe('held-out preferences, to measure the finished model on'),
+    sftAnswers: files().describe(
+      'answers of the SFT model, whose mean score is 0 and deviation 1; the training answers unless given',
+    ),
+    loss: z
+      .enum(rewardLossKinds)
+      .default('bradley-terry')
+      .describe('of pairs, of all pairs of a ranking, or of a ranking as a whole'),
+    margin: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('bradley-terry: margin that is asked for, times the strength of the preference'),
+    centering: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('bradley-terry: weight of what holds scores near 0; 0.01 is usual'),
+    learningRate: z.number().positive().default(3e-4).describe('peak learning rate'),
+  }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/reward.js', import.meta.url).href;
     const job = { module, name: 'reward', payload: resolveComputing(options) };

@@ -7,25 +7,19 @@ import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
-import { refuseWipingDecay, trainingOptions } from '../training-options.ts';
+import { trainingOptions, trainingSchema } from '../training-options.ts';
 
 export const sft = defineCommand({
   name: 'sft',
   description: 'fine-tune a model on instructions: Alpaca records, prompt/completion, messages',
-  options: z
-    .object({
-      ...trainingOptions,
-      maxLength: z
-        .int()
-        .min(2)
-        .optional()
-        .describe("longest row in tokens; the model's context unless given"),
-      truncation: z
-        .enum(['drop', 'prompt-left', 'completion-right'])
-        .default('drop')
-        .describe('what becomes of a longer row'),
-    })
-    .superRefine(refuseWipingDecay),
+  options: trainingSchema({
+    ...trainingOptions,
+    maxLength: z.int().min(2).optional().describe("longest row in tokens; the model's context unless given"),
+    truncation: z
+      .enum(['drop', 'prompt-left', 'completion-right'])
+      .default('drop')
+      .describe('what becomes of a longer row'),
+  }),
   async run(options, terminal, signal) {
     const module = new URL('../../../align/methods/sft.js', import.meta.url).href;
     const job = { module, name: 'sft', payload: resolveComputing(options) };
