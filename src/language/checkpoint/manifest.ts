@@ -2,8 +2,7 @@
 // everything in it is true. A folder inside with a manifest of its own is covered by that manifest's hash.
 
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
 import { Fields } from '../model/config-fields.ts';
@@ -19,6 +18,7 @@ export interface ManifestEntry {
 
 const manifestName = 'manifest.json';
 const manifestVersion = 1;
+const largestPieceBytes = 2 ** 18;
 const safePath = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[^/\\\0]+(?:\/[^/\\\0]+)*$/;
 
 /** Forces every file to the disk, then writes their hashes. */
@@ -58,7 +58,18 @@ async function listCovered(folder: string, prefix = ''): Promise<string[]> {
 async function hashFile(path: string): Promise<string> {
   await requireRegularFile(path);
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
+  const file = await open(path);
+  try {
+    // A stream would take new memory for every read, however short the file.
+    const buffer = Buffer.allocUnsafe(Math.min((await file.stat()).size, largestPieceBytes));
+    for (;;) {
+      const { bytesRead } = await file.read(buffer);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
   return hash.digest('hex');
 }
 
