@@ -90,11 +90,11 @@ export function judgedMicroBatch(
         : preferenceObjective(objective.loss, split(logProbs, B), objective);
     },
     feeds: {
-      ...question.feeds,
       reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
       tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
       weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
       ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
+      ...question.feeds,
     },
     describe: whole.describe,
   };

@@ -94,9 +94,9 @@ function microBatch<Name extends string>(
   return {
     key: batch.key,
     feeds: {
-      ...batch.feeds,
       weights,
       ...Object.fromEntries(names.map((name) => [name, joinRows(batch, told[name])])),
+      ...batch.feeds,
     },
     graph: (parameters) => {
       const inputs = [...names, 'weights'].map((name) => [name, input(name, [batch.size])]);

@@ -64,9 +64,9 @@ export function rankingMicroBatch(
       return rankingObjective(transpose(answers, [1, 0]), objective);
     },
     feeds: {
-      ...question.feeds,
       weights: rowFeed(batch, () => 1 / rows),
       margins: rowFeed(batch, ({ strength = 0 }) => objective.margin * strength),
+      ...question.feeds,
     },
     describe,
   };

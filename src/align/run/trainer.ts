@@ -8,7 +8,7 @@ import type { Tensor } from '../../engine/graph/tensor.ts';
 import { AdamW, type AdamWOptions, type AdamWSlot } from '../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
 import { PairwiseSum } from '../../engine/optimizer/pairwise-sum.ts';
-import type { Backend, Feeds, TensorData } from '../../engine/runtime/backend.ts';
+import { type Backend, type Feeds, joined, type TensorData } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
@@ -129,7 +129,7 @@ export class Trainer {
       const program = await this.programs.get(batch.key, () => this.outputsOf(batch));
       const buffer = this.sums.buffer();
       const into = Object.fromEntries(this.trained.map(({ name }, i) => [gradientName(name), buffer[i]]));
-      const outputs = await program.run({ ...this.weights, ...batch.feeds }, into);
+      const outputs = await program.run(joined(this.weights, batch.feeds), into);
       this.sums.add(buffer);
       loss += outputs.loss[0];
       for (const [name, value] of measuresOf(outputs)) measures[name] = (measures[name] ?? 0) + value;

@@ -55,12 +55,7 @@ function microBatch(
   return {
     key: `${shape.windows}×${length}, ${M} targets`,
     graph: (parameters) => nextTokenObjective(config, parameters, shape, M),
-    feeds: {
-      ...joinWindows(windows),
-      sources,
-      targets,
-      weights,
-    },
+    feeds: { sources, targets, weights, ...joinWindows(windows) },
     describe,
   };
 }

@@ -3,7 +3,7 @@
 
 import { input } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import type { Backend, Feeds } from '../../engine/runtime/backend.ts';
+import { type Backend, type Feeds, joined } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
@@ -140,7 +140,7 @@ async function score(
       const states = (own: Parameters, places: Tensor) =>
         windowStates(config, own, windowInputs({ windows, length }), places);
       const program = await programs.get(key, () => graph(config, states));
-      const { answer } = await program.run({ ...weights, ...batch.packed.feeds, ...feeds });
+      const { answer } = await program.run(joined(weights, batch.packed.feeds, feeds));
       take(answer);
       tokens += batch.rows.reduce((count, { ids }) => count + ids.length, 0);
       onProgress?.(tokens);

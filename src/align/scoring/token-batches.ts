@@ -2,7 +2,7 @@
 // reference and critic alike, before training and in it: the same shapes, so the same bits.
 
 import { input } from '../../engine/graph/build.ts';
-import type { Backend, Feeds, TensorData } from '../../engine/runtime/backend.ts';
+import { type Backend, type Feeds, joined, type TensorData } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
@@ -135,5 +135,5 @@ export class TokenPasses {
 }
 
 function feedsOf({ feeds }: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Feeds {
-  return { ...Object.fromEntries(parameters), ...feeds };
+  return joined<TensorData>(Object.fromEntries(parameters), feeds);
 }

@@ -77,13 +77,25 @@ export interface AdamWSlot extends AdamWState<Float32Array> {
  */
 export class AdamW {
   private readonly program: Program;
-  private readonly slots: readonly AdamWSlot[];
   private readonly options: AdamWOptions;
+  /** What an update reads: the slots, their gradients, and the rates of each weight decay. Made once, filled anew. */
+  private readonly feeds: Record<string, Float32Array> = {};
+  private readonly into: Record<string, Float32Array> = {};
+  private readonly rates = new Map<number, AdamWRates<Float32Array>>();
 
   private constructor(program: Program, slots: readonly AdamWSlot[], options: AdamWOptions) {
     this.program = program;
-    this.slots = slots;
     this.options = options;
+    slots.forEach(({ parameter, first, second, weightDecay }, i) => {
+      for (const [name, values] of Object.entries({ parameter, first, second })) {
+        this.feeds[slotName(name, i)] = values;
+        this.into[slotName(`new ${name}`, i)] = values;
+      }
+      if (!this.rates.has(weightDecay)) this.rates.set(weightDecay, scalars());
+    });
+    for (const [weightDecay, rates] of this.rates) {
+      for (const [name, values] of Object.entries(rates)) this.feeds[rateName(name, weightDecay)] = values;
+    }
   }
 
   static async compile(backend: Backend, slots: readonly AdamWSlot[], options: AdamWOptions): Promise<AdamW> {
@@ -99,25 +111,11 @@ export class AdamW {
 
   /** @param gradients in the slots' order, each as long as its parameter */
   async update(gradients: readonly Float32Array[], update: AdamWUpdate): Promise<void> {
-    const feeds: Record<string, Float32Array> = {};
-    const into: Record<string, Float32Array> = {};
-    this.slots.forEach(({ weightDecay, ...state }, i) => {
-      const rates = adamwRates(this.options, { ...update, weightDecay });
-      Object.assign(
-        feeds,
-        named(state, (name) => slotName(name, i)),
-      );
-      Object.assign(
-        feeds,
-        named(scalars(rates), (name) => rateName(name, weightDecay)),
-      );
-      Object.assign(
-        into,
-        named(state, (name) => slotName(`new ${name}`, i)),
-      );
-      feeds[slotName('gradient', i)] = gradients[i];
-    });
-    await this.program.run(feeds, into);
+    for (const [i, gradient] of gradients.entries()) this.feeds[slotName('gradient', i)] = gradient;
+    for (const [weightDecay, rates] of this.rates) {
+      fill(rates, adamwRates(this.options, { weightDecay, ...update }));
+    }
+    await this.program.run(this.feeds, this.into);
   }
 
   release(): Promise<void> {
@@ -138,14 +136,16 @@ function rateInputs(weightDecay: number): AdamWRates<Tensor> {
   };
 }
 
-function scalars(rates: AdamWRates<number>): AdamWRates<Float32Array> {
-  const { gradientScale, stepSize, correction, kept } = rates;
-  return {
-    gradientScale: Float32Array.of(gradientScale),
-    stepSize: Float32Array.of(stepSize),
-    correction: Float32Array.of(correction),
-    kept: Float32Array.of(kept),
-  };
+function scalars(): AdamWRates<Float32Array> {
+  const scalar = () => new Float32Array(1);
+  return { gradientScale: scalar(), stepSize: scalar(), correction: scalar(), kept: scalar() };
+}
+
+function fill(into: AdamWRates<Float32Array>, rates: AdamWRates<number>): void {
+  into.gradientScale[0] = rates.gradientScale;
+  into.stepSize[0] = rates.stepSize;
+  into.correction[0] = rates.correction;
+  into.kept[0] = rates.kept;
 }
 
 function named<T>(values: object, name: (key: string) => string): Record<string, T> {

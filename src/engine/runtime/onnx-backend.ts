@@ -20,6 +20,7 @@ import {
   type Backend,
   type Device,
   type Feeds,
+  joined,
   type Port,
   type Program,
   type TensorData,
@@ -165,7 +166,7 @@ async function run(
   feeds: Feeds,
   into: Feeds,
 ): Promise<Record<string, TensorData>> {
-  const fed: Record<string, Tensor> = { ...given };
+  const fed = joined(given);
   for (const port of inputs) fed[port.name] = tensorOf(port, feeds[port.name], 'input');
   const results: Record<string, TensorData> = {};
   const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};

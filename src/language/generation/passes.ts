@@ -6,6 +6,7 @@ import {
   allocate,
   type Backend,
   type Feeds,
+  joined,
   type Port,
   type Program,
   type TensorData,
@@ -69,7 +70,7 @@ export class PassRunner {
     const into = Object.fromEntries(
       program.outputs.map((port) => [port.name, given[port.name] ?? this.arrayFor(port)]),
     );
-    return await program.run({ ...this.weights, ...feeds }, into);
+    return await program.run(joined(this.weights, feeds), into);
   }
 
   /** The largest array that the port's name has needed so far, cut to the port. */
