@@ -56,6 +56,9 @@ describe.skipIf(isMissing)('sampling completions (golden)', () => {
   const models = isMissing ? undefined : read(join(golden, 'models.json'));
   const idRows = (models?.examples ?? []).map(({ prompt }: { prompt: number[] }) => ({ prompt_ids: prompt }));
 
+  // PyTorch's go on behind the end token.
+  const untilEnd = (ids: number[]) => (ids.includes(2) ? ids.slice(0, ids.indexOf(2) + 1) : ids);
+
   it.each(Object.keys(models?.families ?? {}))(
     "continues greedily as PyTorch's %s does, without a tokenizer",
     async (family) => {
@@ -63,7 +66,7 @@ describe.skipIf(isMissing)('sampling completions (golden)', () => {
       const filter = (path: string) => !path.includes('tokenizer');
       cpSync(join(golden, 'models', family), model, { recursive: true, filter });
       const result = await sample({ model, maxTokens: 12 }, idRows);
-      expect(idsOf(result)).toEqual(models.families[family].greedy);
+      expect(idsOf(result)).toEqual(models.families[family].greedy.map(untilEnd));
       expect(result.completions.map(({ text, log_probs }) => [text, log_probs[0]])).toEqual(
         idRows.map(() => [undefined, 0]),
       );
