@@ -4,7 +4,7 @@
 
 import { cast, constant, input, less, multiply, slice, subtract, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import type { Feeds } from '../../engine/runtime/backend.ts';
+import { type Feeds, joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { type KtoOptions, ktoLoss } from '../objectives/kto.ts';
@@ -89,13 +89,12 @@ export function judgedMicroBatch(
         ? ktoObjective(logProbs, K, objective)
         : preferenceObjective(objective.loss, split(logProbs, B), objective);
     },
-    feeds: {
+    feeds: joined(question.feeds, {
       reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
       tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
       weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
       ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
-      ...question.feeds,
-    },
+    }),
     describe: whole.describe,
   };
 }

@@ -3,6 +3,7 @@
 
 import { input, multiply, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type PolicyLossOptions, policyLoss, valueLoss } from '../objectives/ppo.ts';
 import type { MicroBatch } from '../run/trainer.ts';
@@ -93,11 +94,10 @@ function microBatch<Name extends string>(
   const weights = new Float32Array(batch.size).fill(weight, 0, batch.count);
   return {
     key: batch.key,
-    feeds: {
+    feeds: joined(batch.feeds, {
       weights,
       ...Object.fromEntries(names.map((name) => [name, joinRows(batch, told[name])])),
-      ...batch.feeds,
-    },
+    }),
     graph: (parameters) => {
       const inputs = [...names, 'weights'].map((name) => [name, input(name, [batch.size])]);
       return graph(parameters, Object.fromEntries(inputs));

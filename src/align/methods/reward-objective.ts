@@ -15,6 +15,7 @@ import {
   transpose,
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { bradleyTerryLoss, kWiseLoss, plackettLuceLoss } from '../objectives/reward.ts';
 import { type AnswerBatch, type AnswerRow, askScores, rowFeed } from '../run/answer-batches.ts';
@@ -63,11 +64,10 @@ export function rankingMicroBatch(
       const answers = reshape(question.answer(config, parameters), [K, B]);
       return rankingObjective(transpose(answers, [1, 0]), objective);
     },
-    feeds: {
+    feeds: joined(question.feeds, {
       weights: rowFeed(batch, () => 1 / rows),
       margins: rowFeed(batch, ({ strength = 0 }) => objective.margin * strength),
-      ...question.feeds,
-    },
+    }),
     describe,
   };
 }

@@ -1,6 +1,7 @@
 // Windows to micro-batches of the next-token objective. Only positions that have a target reach the output head.
 
 import { input, multiply, total } from '../../engine/graph/build.ts';
+import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
@@ -55,7 +56,7 @@ function microBatch(
   return {
     key: `${shape.windows}×${length}, ${M} targets`,
     graph: (parameters) => nextTokenObjective(config, parameters, shape, M),
-    feeds: { sources, targets, weights, ...joinWindows(windows) },
+    feeds: joined(joinWindows(windows), { sources, targets, weights }),
     describe,
   };
 }

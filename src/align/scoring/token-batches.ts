@@ -135,5 +135,5 @@ export class TokenPasses {
 }
 
 function feedsOf({ feeds }: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Feeds {
-  return joined<TensorData>(Object.fromEntries(parameters), feeds);
+  return joined(Object.fromEntries(parameters), feeds);
 }

@@ -31,8 +31,8 @@ export interface Program {
   release(): Promise<void>;
 }
 
-/** In one object. To a spread object V8 adds names in memory that only a full collection frees: 10 kB a step. */
-export function joined<T>(...parts: Readonly<Record<string, T>>[]): Record<string, T> {
+/** Feeds in one object. To a spread object V8 adds names in memory that only a full collection frees: 10 kB a step. */
+export function joined(...parts: Feeds[]): Feeds {
   return Object.assign({}, ...parts);
 }
 

@@ -20,7 +20,6 @@ import {
   type Backend,
   type Device,
   type Feeds,
-  joined,
   type Port,
   type Program,
   type TensorData,
@@ -166,8 +165,9 @@ async function run(
   feeds: Feeds,
   into: Feeds,
 ): Promise<Record<string, TensorData>> {
-  const fed = joined(given);
+  const fed: Record<string, Tensor> = {};
   for (const port of inputs) fed[port.name] = tensorOf(port, feeds[port.name], 'input');
+  Object.assign(fed, given);
   const results: Record<string, TensorData> = {};
   const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};
   for (const port of outputs) {
