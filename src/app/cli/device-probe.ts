@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeModel } from '../../engine/onnx/model.ts';
+import { onnxRuntime } from '../../engine/runtime/onnx-runtime.ts';
 
 export interface ProbeAnswer {
   works: boolean;
@@ -55,7 +56,7 @@ function died(how: number | string | null, complaint: string): ProbeAnswer {
 }
 
 async function measure(device: string, size: number): Promise<ProbeAnswer> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = onnxRuntime();
   const session = await InferenceSession.create(productModel(size), {
     executionProviders: [device],
     // Without this a missing device would be replaced by the CPU, silently.

@@ -7,7 +7,6 @@
 // puts an empty sequence first. Whether the installed binding does so is probed once; if not, outputs are copied.
 
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ShapeError, UserError } from '../errors.ts';
 import type { Decomposable } from '../graph/decompose.ts';
@@ -24,14 +23,7 @@ import {
   type Program,
   type TensorData,
 } from './backend.ts';
-
-type OnnxRuntime = typeof import('onnxruntime-node');
-// Loaded when first used: the native library takes a while, and `heed --help` needs none of it.
-let loaded: OnnxRuntime | undefined;
-const runtime = (): OnnxRuntime => {
-  loaded ??= createRequire(import.meta.url)('onnxruntime-node') as OnnxRuntime;
-  return loaded;
-};
+import { onnxRuntime } from './onnx-runtime.ts';
 
 const stopOutput = '%written';
 const stopMessage = 'Non tensor type is temporarily not supported.';
@@ -149,7 +141,7 @@ async function createSession(model: Uint8Array, { device, threads }: SessionPlan
     logSeverityLevel: 3,
     extra: { session: device === 'webgpu' ? webgpuEntries : otherEntries },
   };
-  return await runtime().InferenceSession.create(model, options);
+  return await onnxRuntime().InferenceSession.create(model, options);
 }
 
 interface Executable {
@@ -198,13 +190,13 @@ function tensorOf(port: Port, data: TensorData | undefined, role: 'input' | 'out
       found: data ? `${data.length} elements in a ${data.constructor.name}` : 'nothing',
     });
   }
-  const { Tensor } = runtime();
+  const { Tensor } = onnxRuntime();
   return new Tensor(type, data as never, port.shape);
 }
 
 /** What a graph is given with every run, by name. */
 export function tensorsOf(given: readonly EmittedArray[]): Record<string, Tensor> {
-  const { Tensor } = runtime();
+  const { Tensor } = onnxRuntime();
   return Object.fromEntries(
     given.map(({ name, type: emitted, shape, data }) => {
       const { type, array } = elements[emitted];

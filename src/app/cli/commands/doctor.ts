@@ -5,6 +5,7 @@ import { statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { z } from 'zod';
+import { onnxRuntime } from '../../../engine/runtime/onnx-runtime.ts';
 import { defineCommand } from '../command.ts';
 import { type ProbedDevice, probeDevice } from '../device-probe.ts';
 import { resolveComputing } from '../stage-options.ts';
@@ -113,10 +114,9 @@ function runtime(): Check {
   const require = createRequire(import.meta.url);
   try {
     const { version } = require('onnxruntime-node/package.json');
-    const { listSupportedBackends } = require('onnxruntime-node');
-    const names = listSupportedBackends().map(({ name, bundled }: { name: string; bundled: boolean }) =>
-      bundled ? name : `${name} (to be installed)`,
-    );
+    const names = onnxRuntime()
+      .listSupportedBackends()
+      .map(({ name, bundled }) => (bundled ? name : `${name} (to be installed)`));
     return { name: 'onnxruntime', state: 'ok', found: `${version}: ${names.join(', ')}` };
   } catch (error) {
     const found = (error as Error).message.split('\n')[0];
