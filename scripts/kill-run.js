@@ -108,7 +108,7 @@ function contentOf(name, path) {
 const [whole, killed] = [join(values.out, 'whole'), join(values.out, 'killed')];
 if (existsSync(killed)) throw new Error(`${killed} is there already: give another --out`);
 await run(whole);
-const { stages } = JSON.parse(readFileSync(join(whole, 'road.json'), 'utf8'));
+const { stages } = JSON.parse(readFileSync(join(whole, 'pipeline.json'), 'utf8'));
 for (const moment of drawMoments(stages, Number(values.kills))) {
   const isOver = await run(killed, moment);
   console.log(`${isOver ? 'over before' : 'killed in'} ${moment.stage}, ${moment.seconds.toFixed(1)} s`);

@@ -1,5 +1,5 @@
 // What `npm run quickstart` runs, from a fresh clone with Node alone: installs, builds, and takes the shipped base model
-// through the whole road. Words after `--` go to `heed quickstart`.
+// through the whole pipeline. Words after `--` go to `heed quickstart`.
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 
 const logEvery = 20;
 const root = fileURLToPath(new URL('..', import.meta.url));
-const [road = 'runs/base'] = process.argv.slice(2);
+const [pipeline = 'runs/base'] = process.argv.slice(2);
 
-const { stages } = JSON.parse(readFileSync(join(road, 'road.json'), 'utf8'));
+const { stages } = JSON.parse(readFileSync(join(pipeline, 'pipeline.json'), 'utf8'));
 const { folder } = stages.find(({ name }) => name === 'pretrain');
-const model = join(road, folder, 'model');
-const events = readFileSync(join(road, folder, 'events.jsonl'), 'utf8')
+const model = join(pipeline, folder, 'model');
+const events = readFileSync(join(pipeline, folder, 'events.jsonl'), 'utf8')
   .trim()
   .split('\n')
   .map(JSON.parse);

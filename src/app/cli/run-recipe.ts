@@ -7,15 +7,15 @@ import { z } from 'zod';
 import { nearestWord, UserError } from '../../engine/errors.ts';
 import { chooseStages } from '../recipe/choose-stages.ts';
 import { makeModelsFromScratch } from '../recipe/from-scratch.ts';
-import { type Plan, planRoad, shown } from '../recipe/plan-road.ts';
+import { type Plan, planPipeline, shown } from '../recipe/plan-pipeline.ts';
 import { readRecipe } from '../recipe/read-recipe.ts';
 import type { Recipe } from '../recipe/recipe.ts';
-import { type RoadResult, runRoad } from '../recipe/run-road.ts';
+import { type PipelineResult, runPipeline } from '../recipe/run-pipeline.ts';
 import type { StageCommand } from '../recipe/stage-command.ts';
 import { heedVersion } from '../version.ts';
 import { type Command, optionSpecs } from './command.ts';
+import { showPipeline } from './show-pipeline.ts';
 import { showPlan } from './show-plan.ts';
-import { showRoad } from './show-road.ts';
 import { stageOptions } from './stage-options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -27,7 +27,9 @@ const seedList = z
 
 export const recipeOptions = {
   seed: z.int().min(0).optional().describe("seed of every stage that sets none; the recipe's unless given"),
-  seeds: seedList.optional().describe('several seeds, such as 1,2,3: each a road of its own in OUT/seed-N'),
+  seeds: seedList
+    .optional()
+    .describe('several seeds, such as 1,2,3: each a pipeline of its own in OUT/seed-N'),
   fromScratch: z
     .boolean()
     .default(false)
@@ -44,8 +46,8 @@ export interface RecipeRequest extends z.output<z.ZodObject<typeof recipeOptions
   out?: string;
 }
 
-/** A road that was run for one seed. */
-interface Outcome extends Omit<RoadResult, 'isComplete'> {
+/** A pipeline that was run for one seed. */
+interface Outcome extends Omit<PipelineResult, 'isComplete'> {
   out: string;
   /** Paths of the report's files. */
   report?: object;
@@ -54,7 +56,7 @@ interface Outcome extends Omit<RoadResult, 'isComplete'> {
 /** Folder of the recipes that come with heed. */
 const shippedRecipes = fileURLToPath(new URL('../../../recipes', import.meta.url));
 
-/** Runs a recipe for each seed, and writes its report. @returns the road, or with several seeds `{ seeds: [road, …], report }` */
+/** Runs a recipe for each seed, and writes its report. @returns the pipeline, or with several seeds `{ seeds: [pipeline, …], report }` */
 export async function runRecipe(
   request: RecipeRequest,
   commands: readonly Command[],
@@ -128,7 +130,7 @@ async function planRecipe(
   const plans: Plan[] = [];
   for (const seed of seeds) {
     const folder = seeds.length > 1 || request.seeds ? join(out, `seed-${seed}`) : out;
-    plans.push(await planRoad(recipe, { ...options, seed, out: folder }));
+    plans.push(await planPipeline(recipe, { ...options, seed, out: folder }));
   }
   chooseStages(plans[0], request);
   return { recipe, plans };
@@ -173,16 +175,16 @@ async function runPlan(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { isComplete, ...road } = await runRoad(plan, {
+  const { isComplete, ...pipeline } = await runPipeline(plan, {
     perform(stage, options, stageSignal) {
       const command = commands.find(({ name }) => name === stage.command.name)!;
       return command.run(options, terminal, stageSignal);
     },
-    onEvent: showRoad(terminal),
+    onEvent: showPipeline(terminal),
     signal,
     selected: chooseStages(plan, request),
   });
-  const outcome: Outcome = { out: plan.out, ...road };
+  const outcome: Outcome = { out: plan.out, ...pipeline };
   if (!recipe.report || !isComplete || signal.aborted) return outcome;
   const { writeReport } = await import('../report/report.ts');
   const report = await writeReport(plan.out);

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeModelsFromScratch } from '../recipe/from-scratch.ts';
-import { planRoad } from '../recipe/plan-road.ts';
+import { planPipeline } from '../recipe/plan-pipeline.ts';
 import { readRecipe } from '../recipe/read-recipe.ts';
 import { optionSpecs } from './command.ts';
 import { commands } from './commands.ts';
@@ -11,7 +11,7 @@ const stageCommands = commands.map(({ name, options }) => {
   return { name, schema: options, options: optionSpecs(options) };
 });
 const plan = (recipe: ReturnType<typeof readRecipe>) =>
-  planRoad(recipe, { out: 'runs/none', seed: recipe.seeds[0], commands: stageCommands, version: '1' });
+  planPipeline(recipe, { out: 'runs/none', seed: recipe.seeds[0], commands: stageCommands, version: '1' });
 
 const recipes = readdirSync('recipes').filter((name) => name.endsWith('.yaml'));
 

@@ -1,8 +1,8 @@
 // --dry-run of a recipe: a table of its stages, what would happen to each, and what it would take.
 
-import { type Forecast, forecastRoad } from '../recipe/forecast.ts';
-import { type Plan, type PlannedStage, shown } from '../recipe/plan-road.ts';
-import { resumes } from '../recipe/run-road.ts';
+import { type Forecast, forecastPipeline } from '../recipe/forecast.ts';
+import { type Plan, type PlannedStage, shown } from '../recipe/plan-pipeline.ts';
+import { resumes } from '../recipe/run-pipeline.ts';
 import { stageState } from '../recipe/stage-record.ts';
 import { bytesText, countText, secondsText } from './quantity-text.ts';
 import type { Terminal } from './terminal.ts';
@@ -19,7 +19,7 @@ export async function showPlan(
   selected: readonly string[] | undefined,
   terminal: Terminal,
 ): Promise<object> {
-  const forecasts = await forecastRoad(plan);
+  const forecasts = await forecastPipeline(plan);
   const rows: Row[] = [];
   for (const stage of plan.stages) {
     const status = selected?.includes(stage.name) === false ? 'left out' : await statusOf(stage);

@@ -1,7 +1,7 @@
 // --only and --until: which stages of a plan to run.
 
 import { nearestWord, UserError } from '../../engine/errors.ts';
-import type { Plan } from './plan-road.ts';
+import type { Plan } from './plan-pipeline.ts';
 
 export interface StageChoice {
   only?: readonly string[];

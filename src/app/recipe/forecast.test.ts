@@ -3,17 +3,17 @@
 import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stageCommands } from '../cli/commands.ts';
-import { type Forecast, forecastRoad } from './forecast.ts';
-import { planRoad } from './plan-road.ts';
+import { type Forecast, forecastPipeline } from './forecast.ts';
+import { planPipeline } from './plan-pipeline.ts';
 import { readRecipe } from './read-recipe.ts';
-import { SmallRoad, stageCommand } from './testing/small-road.ts';
+import { SmallPipeline, stageCommand } from './testing/small-pipeline.ts';
 
-let road: SmallRoad;
+let pipeline: SmallPipeline;
 beforeEach(() => {
-  road = new SmallRoad();
-  road.commands = stageCommands.map(stageCommand);
+  pipeline = new SmallPipeline();
+  pipeline.commands = stageCommands.map(stageCommand);
 });
-afterEach(() => road.remove());
+afterEach(() => pipeline.remove());
 
 type Costs = Readonly<Record<string, readonly [seconds: number, megabytes: number]>>;
 
@@ -39,7 +39,7 @@ const quickstart: Costs = {
   'eval-ppo-no-kl': [15.7, 581],
   'eval-ppo-frozen': [12.8, 602],
 };
-/** Of recipes/pretrain-kata.yaml, as the first stages of a road from scratch. */
+/** Of recipes/pretrain-kata.yaml, as the first stages of a pipeline from scratch. */
 const pretraining: Costs = { data: [11.4, 280], tokenizer: [2.2, 170], pretrain: [2354, 729] };
 
 const factor = (estimated: number, found: number): number => Math.max(estimated / found, found / estimated);
@@ -48,9 +48,14 @@ it.each([
   ['recipes/quickstart.yaml', quickstart],
   ['recipes/pretrain-kata.yaml', pretraining],
 ])('estimates every stage of %s to a factor of two in time and memory', async (path, costs) => {
-  const { commands, version } = road;
-  const plan = await planRoad(readRecipe(path), { out: road.path('out'), seed: 1, commands, version });
-  const forecasts = await forecastRoad(plan);
+  const { commands, version } = pipeline;
+  const plan = await planPipeline(readRecipe(path), {
+    out: pipeline.path('out'),
+    seed: 1,
+    commands,
+    version,
+  });
+  const forecasts = await forecastPipeline(plan);
   expect([...forecasts.keys()]).toEqual(Object.keys(costs));
   expect([...forecasts.values()].filter(({ basis }) => basis === 'measured')).toEqual([]);
   const factors = [...forecasts].map(([name, { seconds, memoryBytes }]) => {
@@ -65,7 +70,7 @@ describe('an estimate', () => {
 
   async function forecasts(stages: string): Promise<Map<string, Forecast>> {
     const base = resolve('models/kata-base');
-    return forecastRoad(await road.plan(`models:\n  base: { folder: ${base} }\nstages:\n${stages}`));
+    return forecastPipeline(await pipeline.plan(`models:\n  base: { folder: ${base} }\nstages:\n${stages}`));
   }
 
   it('counts held-out coaching by the option that says how much of it is made', async () => {

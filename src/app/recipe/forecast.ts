@@ -1,4 +1,4 @@
-// What a stage will take: as measured when a stage of this name and command ran before, here or in a road beside this
+// What a stage will take: as measured when a stage of this name and command ran before, here or in a pipeline beside this
 // one; otherwise by a rough model of the work. docs/recipes.md describes the model; forecast.test.ts holds it to what the
 // shipped recipes took.
 
@@ -8,9 +8,9 @@ import type { ModelConfig } from '../../language/model/config.ts';
 import { parseModelConfig } from '../../language/model/config-json.ts';
 import { countParameters } from '../../language/model/parameters.ts';
 import { readJsonFile } from '../../language/read-file.ts';
-import type { Plan, PlannedStage } from './plan-road.ts';
+import { type PipelineStage, readPipelineIfThere } from './pipeline-file.ts';
+import type { Plan, PlannedStage } from './plan-pipeline.ts';
 import { namesReferredTo, textsOf } from './references.ts';
-import { type RoadStage, readRoadIfThere } from './road-file.ts';
 import { hasOption } from './stage-command.ts';
 
 export interface Forecast {
@@ -82,7 +82,7 @@ const madeRows: Readonly<Record<string, string>> = {
 };
 
 /** Forecasts by the stage's name. */
-export async function forecastRoad(plan: Plan): Promise<Map<string, Forecast>> {
+export async function forecastPipeline(plan: Plan): Promise<Map<string, Forecast>> {
   const measured = await measuredStages(plan);
   const rough = new RoughModel(plan, await givenSizes(plan));
   return new Map(
@@ -103,20 +103,20 @@ export async function forecastRoad(plan: Plan): Promise<Map<string, Forecast>> {
 /** The same work before all, then the stage of that name. */
 function measuredAs(
   { key, name, command }: PlannedStage,
-  measured: readonly RoadStage[],
-): RoadStage | undefined {
+  measured: readonly PipelineStage[],
+): PipelineStage | undefined {
   return (
     measured.find((stage) => stage.key === key) ??
     measured.find((stage) => stage.name === name && stage.command === command.name)
   );
 }
 
-/** Finished stages of this road, of roads below it (seeds) and of roads beside it. */
-async function measuredStages({ out }: Plan): Promise<RoadStage[]> {
+/** Finished stages of this pipeline, of pipelines below it (seeds) and of pipelines beside it. */
+async function measuredStages({ out }: Plan): Promise<PipelineStage[]> {
   const folders = [out, ...foldersIn(out), ...foldersIn(dirname(out))];
-  const roads = await Promise.all(folders.map(readRoadIfThere));
-  const isFinished = ({ status }: RoadStage) => status === 'done' || status === 'unchanged';
-  return roads.flatMap((road) => road?.stages.filter(isFinished) ?? []);
+  const pipelines = await Promise.all(folders.map(readPipelineIfThere));
+  const isFinished = ({ status }: PipelineStage) => status === 'done' || status === 'unchanged';
+  return pipelines.flatMap((pipeline) => pipeline?.stages.filter(isFinished) ?? []);
 }
 
 function foldersIn(parent: string): string[] {

@@ -1,5 +1,5 @@
 // A recipe whose models are made by their own recipes first: those stages are put before its own, under the model's
-// name, so that all of it is one road with one plan.
+// name, so that all of it is one pipeline with one plan.
 
 import { UserError } from '../../engine/errors.ts';
 import { readRecipe } from './read-recipe.ts';

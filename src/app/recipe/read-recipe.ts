@@ -1,5 +1,5 @@
 // A recipe file: models that are there, stages that are commands with options, and what to report. Here only its form
-// is checked; every value remembers where it stands. What the stages say is checked by plan-road.ts.
+// is checked; every value remembers where it stands. What the stages say is checked by plan-pipeline.ts.
 
 import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
@@ -88,7 +88,7 @@ class RecipeReader {
     const isTooMany = key === 'seed' && seeds.length > 1;
     if (seeds.length === 0 || isTooMany || !seeds.every(isSeed))
       throw refusal(this.at(root, key), 'integers, at least 0', JSON.stringify(seeds));
-    // Twice the same road would be compared with itself, as if chance had drawn it again.
+    // Twice the same pipeline would be compared with itself, as if chance had drawn it again.
     if (new Set(seeds).size < seeds.length)
       throw refusal(this.at(root, key), 'each seed once', JSON.stringify(seeds));
     return seeds;

@@ -1,4 +1,4 @@
-// A stage that is resumed where its inputs lie elsewhere than when it began: the road was moved, or heed is run from
+// A stage that is resumed where its inputs lie elsewhere than when it began: the pipeline was moved, or heed is run from
 // another folder.
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { parse, stringify } from 'yaml';
 import { optionWord } from '../../align/run/recipe.ts';
 import { commitFolder, verifyFolder } from '../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
-import { type Plan, type PlannedStage, shown } from './plan-road.ts';
+import { type Plan, type PlannedStage, shown } from './plan-pipeline.ts';
 
 const recipeName = 'recipe.yaml';
 

@@ -6,7 +6,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
-import type { PlannedStage } from './plan-road.ts';
+import type { PlannedStage } from './plan-pipeline.ts';
 
 export interface StageRecord {
   key: string;

@@ -10,15 +10,15 @@ import { hackingSection } from './sections/hacking.ts';
 import { headline } from './sections/headline.ts';
 import { methodsSection } from './sections/methods.ts';
 import { optimisationSection } from './sections/optimisation.ts';
+import { pipelineSection } from './sections/pipeline.ts';
 import { rewardModelSection } from './sections/reward-model.ts';
-import { roadSection } from './sections/road.ts';
 import { rowsSection } from './sections/rows.ts';
 import { samplesSection } from './sections/samples.ts';
 
 export function composeDocument(report: Report, exhibits: Exhibits): ReportDocument {
   const sections = [
     headline(report),
-    roadSection(report),
+    pipelineSection(report),
     rowsSection(exhibits),
     curvesSection(report),
     methodsSection(report),

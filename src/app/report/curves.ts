@@ -1,6 +1,6 @@
-// The events of every run of a road: curves by metric, alarms, and what kept a run from going as planned.
+// The events of every run of a pipeline: curves by metric, alarms, and what kept a run from going as planned.
 
-import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
+import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';
 import { type Alarm, type Curve, type Incident, keyOf, type Report } from './report-json.ts';
 
 interface Step {
@@ -19,10 +19,10 @@ export type StageEvents = Record<string, RunEvents>;
 
 type Row = Record<string, unknown>;
 
-export async function readEvents(road: Road): Promise<StageEvents> {
+export async function readEvents(pipeline: Pipeline): Promise<StageEvents> {
   const events: StageEvents = {};
-  for (const { name } of road.stages) {
-    const rows = await readRowsIfThere(stageNamed(road, name), 'events.jsonl');
+  for (const { name } of pipeline.stages) {
+    const rows = await readRowsIfThere(stageNamed(pipeline, name), 'events.jsonl');
     if (rows.length === 0) continue;
     const ofType = (wanted: string) => rows.filter(({ type }) => type === wanted);
     events[name] = {

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeReport } from './report.ts';
-import { writeSyntheticRoad } from './testing/synthetic-road.ts';
+import { writeSyntheticPipeline } from './testing/synthetic-pipeline.ts';
 
-let road: string;
+let pipeline: string;
 let html: string;
 beforeAll(async () => {
-  road = mkdtempSync(join(tmpdir(), 'heed-exhibits-'));
-  await writeSyntheticRoad({ folder: road, problems: 30, coaching: 6, steps: 24 });
-  html = readFileSync((await writeReport(road)).html, 'utf8');
+  pipeline = mkdtempSync(join(tmpdir(), 'heed-exhibits-'));
+  await writeSyntheticPipeline({ folder: pipeline, problems: 30, coaching: 6, steps: 24 });
+  html = readFileSync((await writeReport(pipeline)).html, 'utf8');
 });
-afterAll(() => rmSync(road, { recursive: true }));
+afterAll(() => rmSync(pipeline, { recursive: true }));
 
 describe('a demonstration', () => {
   it('has the answer’s tokens marked as trained, and the end with them', () => {

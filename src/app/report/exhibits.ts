@@ -10,7 +10,7 @@ import type { Sample } from '../../align/methods/best-of.ts';
 import type { Episode, RunEvent } from '../../align/run/events.ts';
 import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { ShownToken, TokenRole } from './document.ts';
-import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
+import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';
 
 export interface Exhibits {
   demonstration?: ShownToken[];
@@ -28,19 +28,19 @@ const MOST_TOKENS = 220;
 const ROWS_LOOKED_AT = 60;
 
 /** Empty when no stage has left a tokenizer. */
-export async function readExhibits(road: Road): Promise<Exhibits> {
-  const tokenizer = await findTokenizer(road);
+export async function readExhibits(pipeline: Pipeline): Promise<Exhibits> {
+  const tokenizer = await findTokenizer(pipeline);
   if (!tokenizer || tokenizer.prompts.special.eos === undefined) return {};
   return {
-    demonstration: await demonstrationOf(road, tokenizer),
-    preference: await preferenceOf(road, tokenizer),
-    sampled: await sampledOf(road, tokenizer),
-    episode: await episodeOf(road, tokenizer),
+    demonstration: await demonstrationOf(pipeline, tokenizer),
+    preference: await preferenceOf(pipeline, tokenizer),
+    sampled: await sampledOf(pipeline, tokenizer),
+    episode: await episodeOf(pipeline, tokenizer),
   };
 }
 
-async function findTokenizer(road: Road): Promise<ModelTokenizer | undefined> {
-  for (const { folder } of road.stages) {
+async function findTokenizer(pipeline: Pipeline): Promise<ModelTokenizer | undefined> {
+  for (const { folder } of pipeline.stages) {
     const model = join(folder, 'model');
     if (existsSync(join(model, 'tokenizer.json'))) return loadModelTokenizer(model);
   }
@@ -48,10 +48,10 @@ async function findTokenizer(road: Road): Promise<ModelTokenizer | undefined> {
 }
 
 async function demonstrationOf(
-  road: Road,
+  pipeline: Pipeline,
   { tokenizer, prompts }: ModelTokenizer,
 ): Promise<ShownToken[] | undefined> {
-  const rows = await readRowsIfThere(stageNamed(road, 'data'), 'instructions.jsonl', ROWS_LOOKED_AT);
+  const rows = await readRowsIfThere(stageNamed(pipeline, 'data'), 'instructions.jsonl', ROWS_LOOKED_AT);
   const tokenized = rows.flatMap((row) => {
     const record = recognise(row);
     if (record.kind !== 'alpaca') return [];
@@ -68,8 +68,15 @@ async function demonstrationOf(
   );
 }
 
-async function preferenceOf(road: Road, { tokenizer }: ModelTokenizer): Promise<Exhibits['preference']> {
-  const rows = await readRowsIfThere(stageNamed(road, 'preferences'), 'preferences.jsonl', ROWS_LOOKED_AT);
+async function preferenceOf(
+  pipeline: Pipeline,
+  { tokenizer }: ModelTokenizer,
+): Promise<Exhibits['preference']> {
+  const rows = await readRowsIfThere(
+    stageNamed(pipeline, 'preferences'),
+    'preferences.jsonl',
+    ROWS_LOOKED_AT,
+  );
   const ids = (row: Record<string, unknown>, key: string) => row[key] as number[];
   const isClear = (row: Record<string, unknown>) =>
     (row.strength as number) >= 2 &&
@@ -83,11 +90,14 @@ async function preferenceOf(road: Road, { tokenizer }: ModelTokenizer): Promise<
   };
 }
 
-async function sampledOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['sampled']> {
-  const stage = stageNamed(road, 'reject');
+async function sampledOf(
+  pipeline: Pipeline,
+  { tokenizer, prompts }: ModelTokenizer,
+): Promise<Exhibits['sampled']> {
+  const stage = stageNamed(pipeline, 'reject');
   if (stage?.options.pick === 'random') return undefined;
   const samples = await readRowsIfThere(stage, 'samples/round-1.jsonl', 4 * ROWS_LOOKED_AT);
-  const asked = await readRowsIfThere(stageNamed(road, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
+  const asked = await readRowsIfThere(stageNamed(pipeline, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
   for (const [index, row] of asked.entries()) {
     const answers = (samples as unknown as Sample[]).filter(({ prompt }) => prompt === index);
     if (!isTelling(answers)) continue;
@@ -119,8 +129,11 @@ function isTelling(answers: readonly Sample[]): boolean {
 }
 
 /** The last of the answers that PPO kept as samples which is short and came to its end. */
-async function episodeOf(road: Road, { tokenizer, prompts }: ModelTokenizer): Promise<Exhibits['episode']> {
-  const rows = await readRowsIfThere(stageNamed(road, 'ppo'), 'samples.jsonl');
+async function episodeOf(
+  pipeline: Pipeline,
+  { tokenizer, prompts }: ModelTokenizer,
+): Promise<Exhibits['episode']> {
+  const rows = await readRowsIfThere(stageNamed(pipeline, 'ppo'), 'samples.jsonl');
   const episodes = (rows as unknown as SampleEvent[]).flatMap(({ step, episode }) =>
     episode ? [{ step, ...episode }] : [],
   );

@@ -1,12 +1,12 @@
-// What went otherwise than planned along a road: stages that did not come to their end, runs that were stopped, updates
+// What went otherwise than planned along a pipeline: stages that did not come to their end, runs that were stopped, updates
 // that changed nothing.
 
 import type { StageEvents } from './curves.ts';
-import { isFinished, type Road, type Stage } from './read-road.ts';
+import { isFinished, type Pipeline, type Stage } from './read-pipeline.ts';
 import { type Incident, keyOf, type Report } from './report-json.ts';
 
-export function incidentsOf(road: Road, events: StageEvents): Report['incidents'] {
-  const incidents = road.stages.map((stage) => [keyOf(stage.name), incidentOf(stage, events)] as const);
+export function incidentsOf(pipeline: Pipeline, events: StageEvents): Report['incidents'] {
+  const incidents = pipeline.stages.map((stage) => [keyOf(stage.name), incidentOf(stage, events)] as const);
   return Object.fromEntries(incidents.filter(([, incident]) => Object.keys(incident).length > 0));
 }
 

@@ -1,4 +1,4 @@
-// The report's figures, gathered from the folders of a road. Nothing is rounded and nothing is drawn here.
+// The report's figures, gathered from the folders of a pipeline. Nothing is rounded and nothing is drawn here.
 
 import type { Answer } from '../../align/evaluation/answers.ts';
 import { changesOf, pairUp } from '../../align/evaluation/compare.ts';
@@ -8,7 +8,7 @@ import { readCurves, readEvents, type StageEvents } from './curves.ts';
 import { incidentsOf } from './incidents.ts';
 import { methodCosts } from './method-costs.ts';
 import { overoptimisationOf } from './overoptimisation.ts';
-import { type Road, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-road.ts';
+import { type Pipeline, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-pipeline.ts';
 import {
   type Figures,
   type MethodName,
@@ -30,34 +30,34 @@ interface Evaluation {
   answers: Answer[];
 }
 
-export async function measureRoad(road: Road): Promise<Report> {
-  const evaluations = await readEvaluations(road);
-  const events = await readEvents(road);
-  const requests = await readHeldOut(road);
+export async function measurePipeline(pipeline: Pipeline): Promise<Report> {
+  const evaluations = await readEvaluations(pipeline);
+  const events = await readEvents(pipeline);
+  const requests = await readHeldOut(pipeline);
   const answers = mapValues(evaluations, (evaluation) => evaluation.answers);
   const curves = readCurves(events);
   return {
-    recipe: road.recipe,
-    seed: road.seed,
-    methods: await methodReports(road, evaluations, events),
-    reward_model: await rewardModelReport(road, evaluations.sft?.answers ?? []),
-    labels: await labelsOf(road),
+    recipe: pipeline.recipe,
+    seed: pipeline.seed,
+    methods: await methodReports(pipeline, evaluations, events),
+    reward_model: await rewardModelReport(pipeline, evaluations.sft?.answers ?? []),
+    labels: await labelsOf(pipeline),
     coaching: coachingOf(evaluations),
     alarms: alarmsOf(events),
-    incidents: incidentsOf(road, events),
-    overlap: await overlapOf(road),
+    incidents: incidentsOf(pipeline, events),
+    overlap: await overlapOf(pipeline),
     curves,
     overoptimisation: overoptimisationOf(curves),
     samples: chooseSamples(requests, answers),
     hacked: chooseHacked(requests, answers),
-    costs: costsOf(road, events),
+    costs: costsOf(pipeline, events),
   };
 }
 
-async function readEvaluations(road: Road): Promise<Partial<Record<MethodName, Evaluation>>> {
+async function readEvaluations(pipeline: Pipeline): Promise<Partial<Record<MethodName, Evaluation>>> {
   const evaluations: Partial<Record<MethodName, Evaluation>> = {};
   for (const name of methodNames) {
-    const stage = stageNamed(road, `eval-${stageOf(name)}`);
+    const stage = stageNamed(pipeline, `eval-${stageOf(name)}`);
     const summary = await readJsonIfThere(stage, 'summary.json');
     if (!summary) continue;
     const { metrics, coaching } = summary as unknown as Summary;
@@ -74,7 +74,7 @@ function withoutNulls<T extends object>(record: T): T {
 }
 
 async function methodReports(
-  road: Road,
+  pipeline: Pipeline,
   evaluations: Partial<Record<MethodName, Evaluation>>,
   events: StageEvents,
 ): Promise<Report['methods']> {
@@ -83,19 +83,19 @@ async function methodReports(
   for (const [name, evaluation] of entriesOf(evaluations)) {
     const report: MethodReport = { ...evaluation.metrics };
     if (baseline && name !== 'sft') report.change = changesOf(pairUp(evaluation, baseline));
-    const stage = stageNamed(road, stageOf(name));
+    const stage = stageNamed(pipeline, stageOf(name));
     if (stage) report.budget = budgetOf(stage, events);
     else if (name === 'base') report.budget = { tokens_generated: 0, tokens_trained: 0 };
     reports[name] = report;
   }
-  const continues = await baseContinues(road);
+  const continues = await baseContinues(pipeline);
   if (reports.base && continues) reports.base.continues = continues;
   return reports;
 }
 
 /** The base is measured twice: asked as the others are, and with the questions as plain texts that it goes on from. */
-async function baseContinues(road: Road): Promise<Interval | undefined> {
-  const summary = await readJsonIfThere(stageNamed(road, 'continuation'), 'summary.json');
+async function baseContinues(pipeline: Pipeline): Promise<Interval | undefined> {
+  const summary = await readJsonIfThere(stageNamed(pipeline, 'continuation'), 'summary.json');
   return (summary as unknown as Summary | undefined)?.metrics.continues;
 }
 
@@ -112,10 +112,10 @@ function generatedBy({ result: { tokensGenerated, tokens_generated } }: Stage): 
 }
 
 async function rewardModelReport(
-  road: Road,
+  pipeline: Pipeline,
   answers: readonly Answer[],
 ): Promise<RewardModelReport | undefined> {
-  const stage = stageNamed(road, 'reward');
+  const stage = stageNamed(pipeline, 'reward');
   if (!stage) return undefined;
   const written =
     (await readJsonIfThere(stage, 'quality.json')) ?? (stage.result.quality as Figures | undefined) ?? {};
@@ -142,19 +142,19 @@ function alarmsOf(events: StageEvents): Report['alarms'] {
 }
 
 /** Without the model's folder and the tokens: one is a path, the others are costs. */
-async function labelsOf(road: Road): Promise<Figures | undefined> {
-  const report = await readJsonIfThere(stageNamed(road, 'preferences'), 'report.json');
+async function labelsOf(pipeline: Pipeline): Promise<Figures | undefined> {
+  const report = await readJsonIfThere(stageNamed(pipeline, 'preferences'), 'report.json');
   if (!report) return undefined;
   const { model: _, tokens_generated: __, ...labels } = report;
   return labels;
 }
 
-async function overlapOf(road: Road): Promise<Figures | undefined> {
-  return readJsonIfThere(stageNamed(road, 'data'), 'overlap.json');
+async function overlapOf(pipeline: Pipeline): Promise<Figures | undefined> {
+  return readJsonIfThere(stageNamed(pipeline, 'data'), 'overlap.json');
 }
 
-function costsOf(road: Road, events: StageEvents): Report['costs'] {
-  const stages = road.stages.map((stage) => stageCost(stage, events));
+function costsOf(pipeline: Pipeline, events: StageEvents): Report['costs'] {
+  const stages = pipeline.stages.map((stage) => stageCost(stage, events));
   const peaks = stages.flatMap(({ peak_memory_bytes }) => peak_memory_bytes ?? []);
   return {
     seconds: stages.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0),

@@ -6,7 +6,7 @@ import type { Metrics } from '../../align/evaluation/summary.ts';
 import type { AlarmEvent } from '../../align/run/events.ts';
 import type { Interval } from '../../align/scoring/intervals.ts';
 
-/** The policies that a road compares, in the order in which they are shown; each is measured by a stage `eval-…`. */
+/** The policies that a pipeline compares, in the order in which they are shown; each is measured by a stage `eval-…`. */
 export const methodNames = ['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
 export type MethodName = (typeof methodNames)[number];
 
@@ -43,7 +43,7 @@ export type Alarm = Omit<AlarmEvent, 'type'>;
 
 /** What went otherwise than planned in a stage. */
 export interface Incident {
-  /** What became of a stage that has no end, as road.json says it: `pending`, `running`, `interrupted`, `failed`. */
+  /** What became of a stage that has no end, as pipeline.json says it: `pending`, `running`, `interrupted`, `failed`. */
   unfinished?: string;
   /** The method itself ended the run, or took back what it had learnt last. */
   stopped?: { step: number; reason: string };

@@ -14,15 +14,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeReport } from './report.ts';
 import type { Report } from './report-json.ts';
 import { optimisationSection } from './sections/optimisation.ts';
-import { type SyntheticOptions, writeSyntheticRoad } from './testing/synthetic-road.ts';
+import { type SyntheticOptions, writeSyntheticPipeline } from './testing/synthetic-pipeline.ts';
 
 const hostileText = '</script><script>alert(1)</script><img src=x onerror=alert(2)> ``` {}';
 const folders: string[] = [];
 
-async function makeRoad(options: Partial<SyntheticOptions> = {}): Promise<string> {
+async function makePipeline(options: Partial<SyntheticOptions> = {}): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'heed-report-'));
   folders.push(folder);
-  await writeSyntheticRoad({ folder, problems: 30, coaching: 6, steps: 24, ...options });
+  await writeSyntheticPipeline({ folder, problems: 30, coaching: 6, steps: 24, ...options });
   return folder;
 }
 
@@ -33,18 +33,18 @@ const readRows = (...path: string[]) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
-let road: string;
+let pipeline: string;
 let report: Report;
 let html: string;
 beforeAll(async () => {
-  road = await makeRoad({ hostileText });
-  const written = await writeReport(road);
+  pipeline = await makePipeline({ hostileText });
+  const written = await writeReport(pipeline);
   report = readJson(written.reportJson);
   html = readFileSync(written.html, 'utf8');
 });
 afterAll(() => folders.forEach((folder) => void rmSync(folder, { recursive: true })));
 
-const answersOf = (name: string) => readRows(road, `eval-${name}-0a1b2c3d`, 'answers.jsonl').slice(0, 30);
+const answersOf = (name: string) => readRows(pipeline, `eval-${name}-0a1b2c3d`, 'answers.jsonl').slice(0, 30);
 
 describe('report.json', () => {
   it('holds the share of passing answers of every method, by their keys', () => {
@@ -81,7 +81,9 @@ describe('report.json', () => {
   });
 
   it('holds every value of every curve', () => {
-    const steps = readRows(road, 'ppo-no-kl-0a1b2c3d', 'events.jsonl').filter(({ type }) => type === 'step');
+    const steps = readRows(pipeline, 'ppo-no-kl-0a1b2c3d', 'events.jsonl').filter(
+      ({ type }) => type === 'step',
+    );
     expect(report.curves.ppo_no_kl['objective/kl'].values).toEqual(
       steps.map(({ metrics }) => metrics['objective/kl']),
     );
@@ -98,12 +100,12 @@ describe('report.json', () => {
     expect(report.reward_model!.accuracy).toEqual({ value: 0.842, low: 0.811, high: 0.868, n: 640 });
     expect(report.labels).toMatchObject({ counts: { pairs: 5400 } });
     expect(report.overlap).toMatchObject({ retrieval_passed: 4, equal_after_renaming: 0 });
-    const summary = readJson(road, 'eval-sft-0a1b2c3d', 'summary.json');
+    const summary = readJson(pipeline, 'eval-sft-0a1b2c3d', 'summary.json');
     expect(report.coaching.sft).toEqual(summary.coaching);
   });
 
   it('says how the score goes with length and criterion, with intervals', () => {
-    const english = readFileSync(join(road, 'report.md'), 'utf8');
+    const english = readFileSync(join(pipeline, 'report.md'), 'utf8');
     expect(english).toContain('| correlation of score and length | 0.210 \\[0.157, 0.262\\] |');
     const { value, low, high } = report.reward_model!.criterion_correlation!;
     expect([low < value, value < high]).toEqual([true, true]);
@@ -111,7 +113,7 @@ describe('report.json', () => {
 
   it('says how often the base goes on from a question without an answer', () => {
     expect(report.methods.base!.continues).toEqual({ value: 0.87, low: 0.82, high: 0.9, n: 300 });
-    const english = readFileSync(join(road, 'report.md'), 'utf8');
+    const english = readFileSync(join(pipeline, 'report.md'), 'utf8');
     expect(english).toMatch(/continues: 87\.0% .* of its texts that go on from a question hold no answer/);
   });
 
@@ -128,8 +130,8 @@ describe('report.json', () => {
   });
 
   it('differs between two runs of a seed in its costs alone', async () => {
-    const other = await makeRoad({ hostileText });
-    const file = join(other, 'road.json');
+    const other = await makePipeline({ hostileText });
+    const file = join(other, 'pipeline.json');
     const changed = readJson(file);
     for (const stage of changed.stages) stage.seconds *= 1.7;
     writeFileSync(file, JSON.stringify(changed));
@@ -142,10 +144,10 @@ describe('report.json', () => {
     );
   });
 
-  it('is the same from a road that was moved', async () => {
+  it('is the same from a pipeline that was moved', async () => {
     const moved = mkdtempSync(join(tmpdir(), 'heed-report-moved-'));
     folders.push(moved);
-    cpSync(road, moved, { recursive: true });
+    cpSync(pipeline, moved, { recursive: true });
     expect(readJson((await writeReport(moved)).reportJson)).toEqual(report);
   });
 });
@@ -190,7 +192,7 @@ describe('report.html', () => {
 describe('report.md', () => {
   it('says the same in English and in Korean', () => {
     const [english, korean] = ['report.md', 'report.ko.md'].map((name) =>
-      readFileSync(join(road, name), 'utf8'),
+      readFileSync(join(pipeline, name), 'utf8'),
     );
     const headings = (text: string) => text.match(/^##+ (?!Instruction:|Input:|Response:).*$/gm)!;
     expect(headings(korean)).toHaveLength(headings(english).length);
@@ -200,15 +202,15 @@ describe('report.md', () => {
   });
 
   it('fences an answer that holds a fence', () => {
-    expect(readFileSync(join(road, 'report.md'), 'utf8')).toContain(
+    expect(readFileSync(join(pipeline, 'report.md'), 'utf8')).toContain(
       `\n\`\`\`\`js\n${hostileText}\n\`\`\`\`\n`,
     );
   });
 });
 
-describe('a road that lacks stages', () => {
+describe('a pipeline that lacks stages', () => {
   it('has no section on what it did not do', async () => {
-    const folder = await makeRoad({
+    const folder = await makePipeline({
       without: [
         ...['preferences', 'reward', 'reject', 'dpo', 'ppo', 'ppo-no-kl', 'ppo-frozen'],
         ...['eval-reject', 'eval-dpo', 'eval-ppo', 'eval-ppo-no-kl', 'eval-ppo-frozen'],
@@ -221,7 +223,7 @@ describe('a road that lacks stages', () => {
     );
     expect(ids).toEqual([
       'headline',
-      'road',
+      'pipeline',
       'rows',
       'curves',
       'methods',
@@ -240,9 +242,9 @@ describe('a road that lacks stages', () => {
 
   it('still has a report when nothing was evaluated', async () => {
     const { without } = {
-      without: readdirSync(road).flatMap((name) => /^(eval-.*)-0a/.exec(name)?.[1] ?? []),
+      without: readdirSync(pipeline).flatMap((name) => /^(eval-.*)-0a/.exec(name)?.[1] ?? []),
     };
-    const written = await writeReport(await makeRoad({ without }));
+    const written = await writeReport(await makePipeline({ without }));
     expect(readJson(written.reportJson)).toMatchObject({ recipe: 'quickstart', methods: {}, samples: [] });
   });
 });
@@ -265,12 +267,12 @@ describe('the sentences on over-optimisation', () => {
   });
 });
 
-describe('a road that did not go as planned', () => {
+describe('a pipeline that did not go as planned', () => {
   let report: Report;
   let english: string;
   let korean: string;
   beforeAll(async () => {
-    const folder = await makeRoad();
+    const folder = await makePipeline();
     changeStages(folder, {
       'ppo-no-kl': { status: 'interrupted', seconds: 3 },
       'ppo-frozen': { status: 'pending' },
@@ -287,9 +289,9 @@ describe('a road that did not go as planned', () => {
     [english, korean] = ['report.md', 'report.ko.md'].map((name) => readFileSync(join(folder, name), 'utf8'));
   });
   const changeStages = (folder: string, changes: Record<string, object>) => {
-    const road = readJson(folder, 'road.json');
-    for (const stage of road.stages) Object.assign(stage, changes[stage.name]);
-    writeFileSync(join(folder, 'road.json'), JSON.stringify(road));
+    const pipeline = readJson(folder, 'pipeline.json');
+    for (const stage of pipeline.stages) Object.assign(stage, changes[stage.name]);
+    writeFileSync(join(folder, 'pipeline.json'), JSON.stringify(pipeline));
   };
   const jsonLines = (...rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const skippedUpdate = (step: number) => ({
@@ -327,7 +329,7 @@ describe('a road that did not go as planned', () => {
     expect(korean).not.toMatch(/KL 없는 PPO: 경보 없음|감지 안 됨/);
   });
 
-  it('marks its stages on the road and among the costs', () => {
+  it('marks its stages on the pipeline and among the costs', () => {
     expect(english).toMatch(/^\d+\. PPO · stopped/m);
     expect(english).toMatch(/^\d+\. PPO without KL · interrupted/m);
     expect(english).toMatch(/^\d+\. PPO, β too large · pending/m);
@@ -338,16 +340,18 @@ describe('a road that did not go as planned', () => {
 });
 
 describe('a folder that cannot be reported on', () => {
-  it('is named when it is no road', async () => {
+  it('is named when it is no pipeline', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'heed-report-'));
     folders.push(folder);
-    await expect(writeReport(folder)).rejects.toThrow(/road\.json: expected the road that heed run writes/);
-    writeFileSync(join(folder, 'road.json'), '{"recipe":"a"}');
-    await expect(writeReport(folder)).rejects.toThrow(/road\.json: seed: expected a road/);
+    await expect(writeReport(folder)).rejects.toThrow(
+      /pipeline\.json: expected the pipeline that heed run writes/,
+    );
+    writeFileSync(join(folder, 'pipeline.json'), '{"recipe":"a"}');
+    await expect(writeReport(folder)).rejects.toThrow(/pipeline\.json: seed: expected a pipeline/);
   });
 
   it('is named with the line that cannot be read', async () => {
-    const folder = await makeRoad();
+    const folder = await makePipeline();
     const file = join(folder, 'eval-sft-0a1b2c3d', 'answers.jsonl');
     writeFileSync(file, `${readFileSync(file, 'utf8').split('\n')[0]}\n{"index":\n`);
     await expect(writeReport(folder)).rejects.toThrow(/answers\.jsonl:2: expected a usable row/);

@@ -1,4 +1,4 @@
-// The report of a road: report.json, report.html, report.md and report.ko.md, from road.json and the stages' folders.
+// The report of a pipeline: report.json, report.html, report.md and report.ko.md, from pipeline.json and the stages' folders.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import type { ReportDocument } from './document.ts';
 import { readExhibits } from './exhibits.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
-import { measureRoad } from './measure.ts';
-import { readRoad } from './read-road.ts';
+import { measurePipeline } from './measure.ts';
+import { readPipeline } from './read-pipeline.ts';
 
 /** Where the report's files are. */
 export interface WrittenReport {
@@ -20,15 +20,15 @@ export interface WrittenReport {
 }
 
 /**
- * Writes the report into the road's folder, over an earlier one. Each file appears whole or not at all.
- * @param roadFolder where `heed run` wrote road.json
- * @throws UserError when there is no road.json or the disk refuses; FormatError naming a file that cannot be read
+ * Writes the report into the pipeline's folder, over an earlier one. Each file appears whole or not at all.
+ * @param pipelineFolder where `heed run` wrote pipeline.json
+ * @throws UserError when there is no pipeline.json or the disk refuses; FormatError naming a file that cannot be read
  */
-export async function writeReport(roadFolder: string): Promise<WrittenReport> {
-  const road = await readRoad(roadFolder);
-  const report = await measureRoad(road);
-  const document = composeDocument(report, await readExhibits(road));
-  return writeDocument(roadFolder, report, document);
+export async function writeReport(pipelineFolder: string): Promise<WrittenReport> {
+  const pipeline = await readPipeline(pipelineFolder);
+  const report = await measurePipeline(pipeline);
+  const document = composeDocument(report, await readExhibits(pipeline));
+  return writeDocument(pipelineFolder, report, document);
 }
 
 /** The figures as JSON, and the page and both texts of the document. */

@@ -2,7 +2,7 @@
 // what flatters a method: one where SFT failed, one where all pass, one where the leash mattered, and coaching.
 
 import type { Answer } from '../../align/evaluation/answers.ts';
-import { type Road, readRowsIfThere, stageNamed } from './read-road.ts';
+import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';
 import { type MethodName, methodNames, type Sample, type SampleAnswer } from './report-json.ts';
 
 /** A row of the held-out data. */
@@ -13,8 +13,8 @@ export interface Request {
   answer?: string;
 }
 
-export async function readHeldOut(road: Road): Promise<Request[]> {
-  const data = stageNamed(road, 'data');
+export async function readHeldOut(pipeline: Pipeline): Promise<Request[]> {
+  const data = stageNamed(pipeline, 'data');
   const rows = [
     ...(await readRowsIfThere(data, 'held-out.jsonl')),
     ...(await readRowsIfThere(data, 'held-out-coaching.jsonl')),

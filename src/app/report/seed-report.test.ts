@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Report } from './report-json.ts';
 import { seedsIn, writeSeedReport, writeSeedReportsAgain } from './seed-report.ts';
 import { type SeedSummary, summariseSeeds } from './seed-summary.ts';
-import { writeSyntheticRoad } from './testing/synthetic-road.ts';
+import { writeSyntheticPipeline } from './testing/synthetic-pipeline.ts';
 
 const interval = (value: number) => ({ value, low: value, high: value, n: 100 });
-/** A road in which PPO's gold rose by so much. */
+/** A pipeline in which PPO's gold rose by so much. */
 const reportOf = (seed: number, sftGold: number, rise: number): Report => ({
   ...{ recipe: 'small', seed, coaching: {}, alarms: {}, incidents: {}, curves: {} },
   ...{ overoptimisation: {}, samples: [], hacked: [], costs: { seconds: seed, stages: [], methods: {} } },
@@ -17,7 +17,7 @@ const reportOf = (seed: number, sftGold: number, rise: number): Report => ({
     ppo: { gold: interval(sftGold + rise), change: { gold: interval(rise) } },
   },
 });
-const roads = [
+const pipelines = [
   { seed: 1, folder: 'seed-1', report: reportOf(1, 0.5, 0.1) },
   { seed: 2, folder: 'seed-2', report: reportOf(2, 0.6, 0.2) },
   { seed: 3, folder: 'seed-3', failure: 'stage ppo: failed' },
@@ -25,7 +25,7 @@ const roads = [
 ];
 
 describe('summariseSeeds', () => {
-  const { methods, changes, seeds } = summariseSeeds('small', roads);
+  const { methods, changes, seeds } = summariseSeeds('small', pipelines);
 
   it('gives mean, standard deviation, least and greatest over the seeds that finished', () => {
     const { mean, sd, min, max, n } = methods.sft!.gold!;
@@ -48,7 +48,7 @@ describe('summariseSeeds', () => {
   });
 
   it('has no standard deviation of a single seed', () => {
-    expect(summariseSeeds('small', [roads[0]]).methods.sft!.gold).toEqual({
+    expect(summariseSeeds('small', [pipelines[0]]).methods.sft!.gold).toEqual({
       mean: 0.5,
       min: 0.5,
       max: 0.5,
@@ -60,24 +60,29 @@ describe('summariseSeeds', () => {
 describe('the report over seeds', () => {
   let folder: string;
   const changeStage = (seed: number, name: string, change: object) => {
-    const file = join(folder, `seed-${seed}`, 'road.json');
-    const road = JSON.parse(readFileSync(file, 'utf8'));
+    const file = join(folder, `seed-${seed}`, 'pipeline.json');
+    const pipeline = JSON.parse(readFileSync(file, 'utf8'));
     Object.assign(
-      road.stages.find((stage: { name: string }) => stage.name === name),
+      pipeline.stages.find((stage: { name: string }) => stage.name === name),
       change,
     );
-    writeFileSync(file, JSON.stringify(road));
+    writeFileSync(file, JSON.stringify(pipeline));
   };
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'heed-seeds-'));
     for (const seed of [2, 11]) {
-      await writeSyntheticRoad({ folder: join(folder, `seed-${seed}`), problems: 8, coaching: 2, steps: 6 });
+      await writeSyntheticPipeline({
+        folder: join(folder, `seed-${seed}`),
+        problems: 8,
+        coaching: 2,
+        steps: 6,
+      });
     }
     changeStage(11, 'dpo', { status: 'failed' });
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('is made again from the roads alone, with the failed one by name', async () => {
+  it('is made again from the pipelines alone, with the failed one by name', async () => {
     expect(seedsIn(folder)).toEqual([2, 11]);
     const { reportJson, html, markdown } = await writeSeedReportsAgain(folder);
     const summary: SeedSummary = JSON.parse(readFileSync(reportJson, 'utf8'));
@@ -101,7 +106,7 @@ describe('the report over seeds', () => {
     expect(readFileSync(markdown, 'utf8')).toContain('- seed 2: PPO was stopped: KL 9 beyond 5.');
   });
 
-  it('is refused over roads of different recipes, by stage and option, and whatever their seeds', async () => {
+  it('is refused over pipelines of different recipes, by stage and option, and whatever their seeds', async () => {
     const dpo = { status: 'done', options: { beta: 0.1, seed: 11 } };
     changeStage(2, 'dpo', { options: { beta: 0.1, seed: 2 } });
     changeStage(11, 'dpo', dpo);
@@ -117,7 +122,7 @@ describe('the report over seeds', () => {
 
   it('is refused where no seed has finished', async () => {
     await expect(writeSeedReport(folder, [11, 12])).rejects.toThrow(
-      /expected at least one seed whose road is/,
+      /expected at least one seed whose pipeline is/,
     );
   });
 });

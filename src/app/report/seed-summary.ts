@@ -3,12 +3,12 @@
 import { type Interval, meanInterval } from '../../align/scoring/intervals.ts';
 import { type MethodName, type MethodReport, methodNames, type Report } from './report-json.ts';
 
-/** Of a road, as far as it came. */
-export interface SeedRoad {
+/** Of a pipeline, as far as it came. */
+export interface SeedPipeline {
   seed: number;
   /** Relative to the recipe's folder. */
   folder: string;
-  /** Absent when the road did not come to its end. */
+  /** Absent when the pipeline did not come to its end. */
   report?: Report;
   /** What it ended with instead, such as `stage ppo: failed`. */
   failure?: string;
@@ -45,18 +45,18 @@ export interface SeedSummary {
     folder: string;
     status: 'done' | 'failed';
     failure?: string;
-    /** Of a road that came to its end, where not all of it went as planned. */
+    /** Of a pipeline that came to its end, where not all of it went as planned. */
     incidents?: Report['incidents'];
   }[];
   methods: Partial<Record<MethodName, Partial<Record<SeedMetric, Spread>>>>;
   changes: Partial<Record<MethodName, Partial<Record<ChangedMetric, SeedChange>>>>;
 }
 
-export function summariseSeeds(recipe: string, roads: readonly SeedRoad[]): SeedSummary {
-  const reports = roads.flatMap(({ seed, report }) => (report ? [{ seed, report }] : []));
+export function summariseSeeds(recipe: string, pipelines: readonly SeedPipeline[]): SeedSummary {
+  const reports = pipelines.flatMap(({ seed, report }) => (report ? [{ seed, report }] : []));
   return {
     recipe,
-    seeds: roads.map(({ seed, folder, report, failure }) => ({
+    seeds: pipelines.map(({ seed, folder, report, failure }) => ({
       ...{ seed, folder, status: report ? 'done' : 'failed' },
       ...(report ? incidentsOf(report) : { failure }),
     })),

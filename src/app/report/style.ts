@@ -90,9 +90,9 @@ th.number,td.number{text-align:right}td.number{white-space:nowrap}td.prose{min-w
 .chart-card{margin:0;padding:14px;background:var(--card);border:1px solid var(--line);border-radius:10px;min-width:0}
 .chart-card figcaption{font-size:14px;margin-bottom:8px;line-height:1.35;position:relative}
 .picture{margin:22px 0 6px;position:relative}
-.road.broad{display:none}
-@media(min-width:940px){.road.broad{display:block}.road.narrow{display:none}}
-.road.narrow{max-width:430px;margin:0 auto}
+.pipeline.broad{display:none}
+@media(min-width:940px){.pipeline.broad{display:block}.pipeline.narrow{display:none}}
+.pipeline.narrow{max-width:430px;margin:0 auto}
 `;
 
 const pictures = `

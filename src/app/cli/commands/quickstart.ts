@@ -1,4 +1,4 @@
-// heed quickstart: the whole road on kata, from a small base model to a report; recipes/quickstart.yaml.
+// heed quickstart: the whole pipeline on kata, from a small base model to a report; recipes/quickstart.yaml.
 
 import { z } from 'zod';
 import { type Command, defineCommand } from '../command.ts';

@@ -2,13 +2,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeSyntheticRoad } from '../../report/testing/synthetic-road.ts';
+import { writeSyntheticPipeline } from '../../report/testing/synthetic-pipeline.ts';
 import { runHeed } from '../testing/run-heed.ts';
 
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'heed-report-command-'));
-  await writeSyntheticRoad({ folder, problems: 6, coaching: 2, steps: 8 });
+  await writeSyntheticPipeline({ folder, problems: 6, coaching: 2, steps: 8 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -22,8 +22,11 @@ describe('heed report', () => {
     expect([existsSync(markdown), existsSync(join(folder, 'report.ko.md'))]).toEqual([true, true]);
   });
 
-  it('ends with exit code 1 where there is no road', async () => {
+  it('ends with exit code 1 where there is no pipeline', async () => {
     const { code, stderr } = await runHeed(['report', '--run', join(folder, 'nowhere')], folder);
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/nowhere\/road\.json: expected the road/)]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/nowhere\/pipeline\.json: expected the pipeline/),
+    ]);
   });
 });

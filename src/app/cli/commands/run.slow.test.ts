@@ -51,8 +51,8 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const road = (out: string) => JSON.parse(readFileSync(path(out, 'road.json'), 'utf8'));
-const statuses = (out: string) => road(out).stages.map(({ status }: { status: string }) => status);
+const pipeline = (out: string) => JSON.parse(readFileSync(path(out, 'pipeline.json'), 'utf8'));
+const statuses = (out: string) => pipeline(out).stages.map(({ status }: { status: string }) => status);
 const folderOf = (out: string, stage: string) =>
   path(out, readdirSync(path(out)).find((name) => name.startsWith(`${stage}-`))!);
 const weights = (out: string, stage: string) =>
@@ -112,7 +112,7 @@ describe('heed run', () => {
     expect(weights('stopped', 'sft').equals(weights('whole', 'sft'))).toBe(true);
   });
 
-  it('leaves what is finished, computes what changed beside it, and prints the road as JSON', async () => {
+  it('leaves what is finished, computes what changed beside it, and prints the pipeline as JSON', async () => {
     writeFileSync(path('other.yaml'), recipe.replace('epochs: 2', 'epochs: 1'));
     const { code, stdout, stderr } = await heed('run', 'other.yaml', '--out', 'whole', '--json');
     const { stages } = JSON.parse(stdout);

@@ -46,7 +46,7 @@ export function curvesSection({ curves }: Report): Section | undefined {
       title: say('curve.accuracy'),
       y: say('axis.share'),
       lines: [
-        { stage: 'reward', metric: 'rewards/accuracies', hue: 'quiet', name: say('road.name.reward') },
+        { stage: 'reward', metric: 'rewards/accuracies', hue: 'quiet', name: say('pipeline.name.reward') },
         { stage: 'dpo', metric: 'rewards/accuracies', hue: 'dpo', name: say('method.dpo') },
       ],
     },

@@ -4,7 +4,7 @@ import { type Bilingual, isWord, joined, plain, say } from '../bilingual.ts';
 import type { Incident, Report } from '../report-json.ts';
 import { stageTitle } from './methods-of.ts';
 
-/** Of the whole road, what is not finished first. */
+/** Of the whole pipeline, what is not finished first. */
 export function incidentSentences(incidents: Report['incidents']): Bilingual[] {
   const told = Object.entries(incidents);
   return [...unfinishedSentence(told), ...told.flatMap(([key, incident]) => runSentences(key, incident))];

@@ -23,7 +23,7 @@ export function shortName(name: MethodName): Bilingual {
 
 /** What a stage makes; its own name where there is no word for it. */
 export function stageTitle(key: string): Bilingual {
-  const known = [`method.${key}`, `road.name.${key}`].find(isWord);
+  const known = [`method.${key}`, `pipeline.name.${key}`].find(isWord);
   return known ? say(known) : plain(stageOf(key));
 }
 

@@ -46,7 +46,7 @@ function rewardModelBlocks(report: RewardModelReport): Block[] {
   ];
 }
 
-/** Not every figure has an interval, and correlations have none in roads of earlier versions. */
+/** Not every figure has an interval, and correlations have none in pipelines of earlier versions. */
 function figure(value: unknown): string | undefined {
   if (isInterval(value)) return withBounds(value, fixed(3));
   return typeof value === 'number' ? fixed(3)(value) : undefined;

@@ -8,30 +8,30 @@ import { FolderLock } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
 import { evaluate } from '../cli/commands/eval.ts';
 import { chooseStages } from './choose-stages.ts';
-import { forecastRoad } from './forecast.ts';
-import { runRoad } from './run-road.ts';
-import { SmallRoad, stageCommand, twoStages } from './testing/small-road.ts';
+import { forecastPipeline } from './forecast.ts';
+import { runPipeline } from './run-pipeline.ts';
+import { SmallPipeline, stageCommand, twoStages } from './testing/small-pipeline.ts';
 
-let road: SmallRoad;
+let pipeline: SmallPipeline;
 beforeEach(() => {
-  road = new SmallRoad();
+  pipeline = new SmallPipeline();
 });
-afterEach(() => road.remove());
+afterEach(() => pipeline.remove());
 
-const roadFile = () => JSON.parse(readFileSync(road.path('out/road.json'), 'utf8'));
+const pipelineFile = () => JSON.parse(readFileSync(pipeline.path('out/pipeline.json'), 'utf8'));
 const statuses = () =>
-  roadFile().stages.map(({ name, status }: Record<string, string>) => `${name} ${status}`);
-const folders = () => readdirSync(road.path('out')).filter((name) => name.includes('-'));
+  pipelineFile().stages.map(({ name, status }: Record<string, string>) => `${name} ${status}`);
+const folders = () => readdirSync(pipeline.path('out')).filter((name) => name.includes('-'));
 const folderOf = async (name: string, text = twoStages) =>
-  (await road.plan(text)).stages.find((stage) => stage.name === name)!.folder;
+  (await pipeline.plan(text)).stages.find((stage) => stage.name === name)!.folder;
 /** What dies after `name` has written its files leaves no record. */
 const dyingAfter = (name: string) => (finished: string) => {
   if (finished === name) throw new Error('killed');
 };
 
-describe('a road', () => {
+describe('a pipeline', () => {
   it('gives each stage the files of the stages that it reads', async () => {
-    const { stages, isComplete } = await road.run(twoStages);
+    const { stages, isComplete } = await pipeline.run(twoStages);
     expect(stages.map(({ result }) => result)).toEqual([
       { content: 'hello 3' },
       { content: 'hello 3hello 3' },
@@ -41,9 +41,9 @@ describe('a road', () => {
   });
 
   it('computes nothing twice, and still knows what came out', async () => {
-    const first = await road.run(twoStages);
-    const second = await road.run(twoStages);
-    expect(road.computed).toEqual(['hello', 'twice']);
+    const first = await pipeline.run(twoStages);
+    const second = await pipeline.run(twoStages);
+    expect(pipeline.computed).toEqual(['hello', 'twice']);
     expect(second.stages.map(({ status }) => status)).toEqual(['unchanged', 'unchanged']);
     expect(second.stages.map(({ result, seconds }) => [result, seconds])).toEqual(
       first.stages.map(({ result, seconds }) => [result, seconds]),
@@ -52,20 +52,20 @@ describe('a road', () => {
 
   it('computes what changed and what reads it in new folders, and deletes nothing', async () => {
     const text = `${twoStages}  other: { command: say, text: bye }\n`;
-    await road.run(text);
+    await pipeline.run(text);
     const before = folders();
-    await road.run(text.replace('hello }', 'hi }'));
-    expect(road.computed).toEqual(['hello', 'twice', 'other', 'hello', 'twice']);
+    await pipeline.run(text.replace('hello }', 'hi }'));
+    expect(pipeline.computed).toEqual(['hello', 'twice', 'other', 'hello', 'twice']);
     expect(folders()).toEqual(expect.arrayContaining(before));
     expect(folders()).toHaveLength(5);
-    await road.run(text);
-    expect(road.computed).toHaveLength(5);
+    await pipeline.run(text);
+    expect(pipeline.computed).toHaveLength(5);
   });
 
-  it('says in road.json what each stage was asked and what it took', async () => {
-    await road.run(twoStages);
-    const { recipe, seed, stages } = roadFile();
-    expect([recipe, seed]).toEqual(['road', 3]);
+  it('says in pipeline.json what each stage was asked and what it took', async () => {
+    await pipeline.run(twoStages);
+    const { recipe, seed, stages } = pipelineFile();
+    expect([recipe, seed]).toEqual(['pipeline', 3]);
     const { key, folder, seconds, peak_memory_bytes, ...rest } = stages[1];
     expect(folder).toBe(`twice-${key.slice(0, 8)}`);
     expect(rest).toEqual({
@@ -83,43 +83,43 @@ describe('a road', () => {
   });
 
   it('resumes what was begun where the command can, and begins it anew where not', async () => {
-    road.afterFiles = dyingAfter('hello');
-    await expect(road.run(twoStages)).rejects.toThrow('killed');
+    pipeline.afterFiles = dyingAfter('hello');
+    await expect(pipeline.run(twoStages)).rejects.toThrow('killed');
     expect(statuses()).toEqual(['hello failed', 'twice pending']);
-    road.afterFiles = dyingAfter('twice');
-    await expect(road.run(twoStages)).rejects.toThrow('killed');
-    road.afterFiles = () => {};
-    await road.run(twoStages);
-    expect(road.computed).toEqual(['hello', 'hello', 'twice', 'twice+']);
+    pipeline.afterFiles = dyingAfter('twice');
+    await expect(pipeline.run(twoStages)).rejects.toThrow('killed');
+    pipeline.afterFiles = () => {};
+    await pipeline.run(twoStages);
+    expect(pipeline.computed).toEqual(['hello', 'hello', 'twice', 'twice+']);
     expect(statuses()).toEqual(['hello unchanged', 'twice done']);
   });
 
-  it("resumes in a road that was moved, with today's paths in the stage's own recipe", async () => {
-    road.afterFiles = dyingAfter('twice');
-    await expect(road.run(twoStages)).rejects.toThrow('killed');
-    const [from, to] = [await folderOf('hello'), road.path('moved')];
+  it("resumes in a pipeline that was moved, with today's paths in the stage's own recipe", async () => {
+    pipeline.afterFiles = dyingAfter('twice');
+    await expect(pipeline.run(twoStages)).rejects.toThrow('killed');
+    const [from, to] = [await folderOf('hello'), pipeline.path('moved')];
     const written = `command: join\ndata:\n  - ${from}/text.txt\nextra: { folder: ${from}/model, weight: 2 }\n`;
     writeFileSync(join(await folderOf('twice'), 'recipe.yaml'), written);
-    renameSync(road.path('out'), to);
-    road.afterFiles = () => {};
-    await road.run(twoStages, { out: 'moved' });
-    expect(road.computed.at(-1)).toBe('twice+');
-    const folder = (await road.plan(twoStages, { out: 'moved' })).stages[1].folder;
+    renameSync(pipeline.path('out'), to);
+    pipeline.afterFiles = () => {};
+    await pipeline.run(twoStages, { out: 'moved' });
+    expect(pipeline.computed.at(-1)).toBe('twice+');
+    const folder = (await pipeline.plan(twoStages, { out: 'moved' })).stages[1].folder;
     expect(readFileSync(join(folder, 'recipe.yaml'), 'utf8')).toContain(
       `- ${from.replace('/out/', '/moved/')}/text`,
     );
   });
 
-  it('finds an evaluation that was whole when it was killed, though the road was moved since', async () => {
-    road.commands = [...road.commands, stageCommand(evaluate)];
-    road.put('rows.jsonl', '{}');
+  it('finds an evaluation that was whole when it was killed, though the pipeline was moved since', async () => {
+    pipeline.commands = [...pipeline.commands, stageCommand(evaluate)];
+    pipeline.put('rows.jsonl', '{}');
     const text = `${twoStages}  eval: { command: eval, model: '\${hello}', data: [rows.jsonl] }\n`;
-    await road.run(text, { selected: ['hello', 'twice'] });
+    await pipeline.run(text, { selected: ['hello', 'twice'] });
     const summary = { model: 'hello', n: 0, metrics: {}, tokens_generated: 0, faults: 0 };
-    const { options } = (await road.plan(text)).stages[2];
+    const { options } = (await pipeline.plan(text)).stages[2];
     await commitEvaluation(options as unknown as EvaluateOptions, {}, { answers: [], summary });
-    renameSync(road.path('out'), road.path('moved'));
-    const result = await runRoad(await road.plan(text, { out: 'moved' }), {
+    renameSync(pipeline.path('out'), pipeline.path('moved'));
+    const result = await runPipeline(await pipeline.plan(text, { out: 'moved' }), {
       perform: async (_, given) => ({
         found: await finishedEvaluation(given as unknown as EvaluateOptions, {}),
       }),
@@ -131,70 +131,70 @@ describe('a road', () => {
 
   it('stops after the stage at work when it is asked to, and goes on from there', async () => {
     const stop = new AbortController();
-    road.afterFiles = (name) => name === 'twice' && stop.abort(new Error('stop'));
+    pipeline.afterFiles = (name) => name === 'twice' && stop.abort(new Error('stop'));
     const text = `${twoStages}  last: { command: say, text: bye }\n`;
-    const { isComplete } = await road.run(text, { signal: stop.signal });
+    const { isComplete } = await pipeline.run(text, { signal: stop.signal });
     expect([isComplete, ...statuses()]).toEqual([false, 'hello done', 'twice interrupted', 'last pending']);
-    road.afterFiles = () => {};
-    await road.run(text);
-    expect(road.computed).toEqual(['hello', 'twice', 'twice+', 'last']);
+    pipeline.afterFiles = () => {};
+    await pipeline.run(text);
+    expect(pipeline.computed).toEqual(['hello', 'twice', 'twice+', 'last']);
   });
 
   it("says which stage failed, in front of the command's own words", async () => {
-    road.afterFiles = () => {
+    pipeline.afterFiles = () => {
       throw new UserError({ where: '--text', expected: 'a word', found: 'hello' });
     };
-    await expect(road.run(twoStages)).rejects.toThrow(
+    await expect(pipeline.run(twoStages)).rejects.toThrow(
       /^stage hello \(.*hello-\w{8}\): --text: expected a word, got hello/,
     );
     expect(statuses()).toEqual(['hello failed', 'twice pending']);
   });
 
   it('counts a stage without its record as begun, and one without its folder as not there', async () => {
-    await road.run(twoStages);
+    await pipeline.run(twoStages);
     rmSync(join(await folderOf('twice'), 'stage.json'));
-    await road.run(twoStages);
+    await pipeline.run(twoStages);
     rmSync(await folderOf('twice'), { recursive: true });
-    await road.run(twoStages);
-    expect(road.computed).toEqual(['hello', 'twice', 'twice+', 'twice']);
+    await pipeline.run(twoStages);
+    expect(pipeline.computed).toEqual(['hello', 'twice', 'twice+', 'twice']);
   });
 
   it('is refused to a second process', async () => {
-    mkdirSync(road.path('out'));
-    const other = FolderLock.take(road.path('out'));
+    mkdirSync(pipeline.path('out'));
+    const other = FolderLock.take(pipeline.path('out'));
     try {
-      await expect(road.run(twoStages)).rejects.toThrow(
+      await expect(pipeline.run(twoStages)).rejects.toThrow(
         /no other process writes to, got a run held by process/,
       );
     } finally {
       other.release();
     }
-    expect(road.computed).toEqual([]);
+    expect(pipeline.computed).toEqual([]);
   });
 
   it('is refused where nothing can be written', async () => {
-    road.put('out', 'a file');
-    await expect(road.run(twoStages)).rejects.toThrow(UserError);
+    pipeline.put('out', 'a file');
+    await expect(pipeline.run(twoStages)).rejects.toThrow(UserError);
   });
 });
 
 describe('a choice of stages', () => {
   it('runs up to a stage, and single stages whose inputs are finished', async () => {
-    const plan = await road.plan(twoStages);
+    const plan = await pipeline.plan(twoStages);
     expect(chooseStages(plan, { until: 'hello' })).toEqual(['hello']);
     expect(chooseStages(plan, { only: ['twice'] })).toEqual(['twice']);
     expect(chooseStages(plan, {})).toBeUndefined();
-    await expect(road.run(twoStages, { selected: ['twice'] })).rejects.toThrow(
+    await expect(pipeline.run(twoStages, { selected: ['twice'] })).rejects.toThrow(
       /^stage twice: expected the stage hello, which it reads, to be finished.*Try --until twice\./,
     );
-    await road.run(twoStages, { selected: ['hello'] });
+    await pipeline.run(twoStages, { selected: ['hello'] });
     expect(existsSync(await folderOf('twice'))).toBe(false);
-    await road.run(twoStages, { selected: ['twice'] });
-    expect(road.computed).toEqual(['hello', 'twice']);
+    await pipeline.run(twoStages, { selected: ['twice'] });
+    expect(pipeline.computed).toEqual(['hello', 'twice']);
   });
 
   it('names the nearest stage', async () => {
-    const plan = await road.plan(twoStages);
+    const plan = await pipeline.plan(twoStages);
     expect(() => chooseStages(plan, { until: 'twise' })).toThrow(
       /--until: .*got unknown twise\. Try twice\./,
     );
@@ -203,10 +203,10 @@ describe('a choice of stages', () => {
 
 describe('a forecast', () => {
   it('is measured once the stage has run here or beside, under the same name', async () => {
-    const estimated = await forecastRoad(await road.plan(twoStages));
+    const estimated = await forecastPipeline(await pipeline.plan(twoStages));
     expect(estimated.get('hello')!.basis).toBe('estimated');
-    const { stages } = await road.run(twoStages);
-    const beside = await forecastRoad(await road.plan(twoStages, { out: 'beside', seed: 8 }));
+    const { stages } = await pipeline.run(twoStages);
+    const beside = await forecastPipeline(await pipeline.plan(twoStages, { out: 'beside', seed: 8 }));
     expect(beside.get('hello')).toEqual({
       basis: 'measured',
       seconds: stages[0].seconds,

@@ -1,11 +1,11 @@
-// road.json: where a recipe has come to, stage by stage, with what each returned. The report reads it.
+// pipeline.json: where a recipe has come to, stage by stage, with what each returned. The report reads it.
 
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Plan } from './plan-road.ts';
+import type { Plan } from './plan-pipeline.ts';
 import { writeJson } from './stage-record.ts';
 
-export type RoadStatus =
+export type PipelineStatus =
   /** Computed by this run. */
   | 'done'
   /** Found finished. */
@@ -15,27 +15,27 @@ export type RoadStatus =
   | 'interrupted'
   | 'failed';
 
-export interface RoadStage {
+export interface PipelineStage {
   name: string;
   command: string;
   key: string;
-  /** Relative to the road's folder. */
+  /** Relative to the pipeline's folder. */
   folder: string;
   /** By word, with `${name}` where the recipe has it. */
   options: Record<string, unknown>;
-  status: RoadStatus;
+  status: PipelineStatus;
   seconds: number | null;
   peak_memory_bytes: number | null;
   result: object | null;
 }
 
-export interface Road {
+export interface Pipeline {
   recipe: string;
   seed: number;
-  stages: RoadStage[];
+  stages: PipelineStage[];
 }
 
-export function newRoad(plan: Plan): Road {
+export function newPipeline(plan: Plan): Pipeline {
   return {
     recipe: plan.recipe,
     seed: plan.seed,
@@ -53,15 +53,15 @@ export function newRoad(plan: Plan): Road {
   };
 }
 
-export async function writeRoad(folder: string, road: Road): Promise<void> {
-  await writeJson(join(folder, 'road.json'), road);
+export async function writePipeline(folder: string, pipeline: Pipeline): Promise<void> {
+  await writeJson(join(folder, 'pipeline.json'), pipeline);
 }
 
 /** @returns undefined where there is none, or none that can be read */
-export async function readRoadIfThere(folder: string): Promise<Road | undefined> {
+export async function readPipelineIfThere(folder: string): Promise<Pipeline | undefined> {
   try {
-    const road = JSON.parse(await readFile(join(folder, 'road.json'), 'utf8'));
-    return Array.isArray(road?.stages) ? road : undefined;
+    const pipeline = JSON.parse(await readFile(join(folder, 'pipeline.json'), 'utf8'));
+    return Array.isArray(pipeline?.stages) ? pipeline : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-// The road as a picture: stops and what flows between them, laid out across a broad page or down a narrow one.
+// The pipeline as a picture: stops and what flows between them, laid out across a broad page or down a narrow one.
 
 import type { Bilingual } from '../bilingual.ts';
 import type { Hue } from '../document.ts';
@@ -31,12 +31,12 @@ interface Layout {
   stops: Placed[];
 }
 
-export function broadRoad(stops: readonly Stop[]): string {
-  return draw(layAcross(stops), acrossEdge, 'road broad');
+export function broadPipeline(stops: readonly Stop[]): string {
+  return draw(layAcross(stops), acrossEdge, 'pipeline broad');
 }
 
-export function narrowRoad(stops: readonly Stop[]): string {
-  return draw(layDown(stops), downEdge, 'road narrow');
+export function narrowPipeline(stops: readonly Stop[]): string {
+  return draw(layDown(stops), downEdge, 'pipeline narrow');
 }
 
 function draw({ width, height, box, stops }: Layout, edge: Edge, className: string): string {

@@ -1,4 +1,4 @@
-// Runs a plan: what is finished is left, what was begun is resumed, the rest is computed; road.json follows. Killed at
+// Runs a plan: what is finished is left, what was begun is resumed, the rest is computed; pipeline.json follows. Killed at
 // any moment, the next run goes on from there.
 
 import { existsSync, mkdirSync } from 'node:fs';
@@ -8,20 +8,20 @@ import { FolderLock, lockName } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
 import { defaultGraceMs, takePeakEngineMemory } from '../../engine/runtime/job.ts';
 import { discardFolder } from '../../language/checkpoint/commit.ts';
-import { type Plan, type PlannedStage, shown } from './plan-road.ts';
-import { respellPaths } from './respell-paths.ts';
 import {
-  newRoad,
-  type Road,
-  type RoadStage,
-  type RoadStatus,
-  readRoadIfThere,
-  writeRoad,
-} from './road-file.ts';
+  newPipeline,
+  type Pipeline,
+  type PipelineStage,
+  type PipelineStatus,
+  readPipelineIfThere,
+  writePipeline,
+} from './pipeline-file.ts';
+import { type Plan, type PlannedStage, shown } from './plan-pipeline.ts';
+import { respellPaths } from './respell-paths.ts';
 import { hasOption } from './stage-command.ts';
 import { onDisk, type StageRecord, type StageState, stageState, writeStageRecord } from './stage-record.ts';
 
-export type RoadEvent = { stage: PlannedStage; number: number; count: number } & (
+export type PipelineEvent = { stage: PlannedStage; number: number; count: number } & (
   | { type: 'unchanged'; record: StageRecord }
   | { type: 'started'; resumes: boolean }
   /** A process that was killed leaves an engine that still saves; it is given time to end. */
@@ -30,16 +30,16 @@ export type RoadEvent = { stage: PlannedStage; number: number; count: number } &
   | { type: 'interrupted' }
 );
 
-export interface RoadOptions {
+export interface PipelineOptions {
   /** Runs a command with checked options; may throw the signal's reason when it is stopped. */
   perform: (stage: PlannedStage, options: Record<string, unknown>, signal: AbortSignal) => Promise<object>;
-  onEvent: (event: RoadEvent) => void;
+  onEvent: (event: PipelineEvent) => void;
   signal: AbortSignal;
   /** Names of the stages to run; all unless given. */
   selected?: readonly string[];
 }
 
-export interface RoadResult extends Road {
+export interface PipelineResult extends Pipeline {
   /** Whether every stage of the plan is finished now. */
   isComplete: boolean;
 }
@@ -49,29 +49,31 @@ export interface RoadResult extends Road {
  * @throws UserError what a stage throws, with its name; when a stage's inputs are not finished; when another process
  *   runs in the folder
  */
-export async function runRoad(plan: Plan, options: RoadOptions): Promise<RoadResult> {
+export async function runPipeline(plan: Plan, options: PipelineOptions): Promise<PipelineResult> {
   await onDisk(plan.out, () => mkdirSync(plan.out, { recursive: true }));
   const lock = await onDisk(plan.out, () => FolderLock.take(plan.out));
   try {
-    const runner = new RoadRunner(plan, options, lock, await readRoadIfThere(plan.out));
+    const runner = new PipelineRunner(plan, options, lock, await readPipelineIfThere(plan.out));
     await runner.run();
-    const isComplete = runner.road.stages.every(({ status }) => status === 'done' || status === 'unchanged');
-    return { ...runner.road, isComplete };
+    const isComplete = runner.pipeline.stages.every(
+      ({ status }) => status === 'done' || status === 'unchanged',
+    );
+    return { ...runner.pipeline, isComplete };
   } finally {
     lock.release();
   }
 }
 
-class RoadRunner {
-  readonly road: Road;
+class PipelineRunner {
+  readonly pipeline: Pipeline;
   private readonly plan: Plan;
-  private readonly options: RoadOptions;
+  private readonly options: PipelineOptions;
   private readonly lock: FolderLock;
   /** Seconds of earlier attempts by key. */
   private readonly spent: ReadonlyMap<string, number>;
 
-  constructor(plan: Plan, options: RoadOptions, lock: FolderLock, before: Road | undefined) {
-    this.road = newRoad(plan);
+  constructor(plan: Plan, options: PipelineOptions, lock: FolderLock, before: Pipeline | undefined) {
+    this.pipeline = newPipeline(plan);
     this.plan = plan;
     this.options = options;
     this.lock = lock;
@@ -172,7 +174,7 @@ class RoadRunner {
 
   private requireInputs(stage: PlannedStage): void {
     const missing = stage.needs.find((name) => {
-      const { status } = this.road.stages.find((entry) => entry.name === name)!;
+      const { status } = this.pipeline.stages.find((entry) => entry.name === name)!;
       return status !== 'done' && status !== 'unchanged';
     });
     if (!missing) return;
@@ -184,7 +186,7 @@ class RoadRunner {
     });
   }
 
-  private note(stage: PlannedStage, status: RoadStatus, record?: StageRecord): void {
+  private note(stage: PlannedStage, status: PipelineStatus, record?: StageRecord): void {
     const found = record && {
       seconds: record.seconds,
       peak_memory_bytes: record.peakMemoryBytes,
@@ -193,13 +195,13 @@ class RoadRunner {
     Object.assign(this.entry(stage), { status, ...found });
   }
 
-  private entry({ name }: PlannedStage): RoadStage {
-    return this.road.stages.find((stage) => stage.name === name)!;
+  private entry({ name }: PlannedStage): PipelineStage {
+    return this.pipeline.stages.find((stage) => stage.name === name)!;
   }
 
   private async write(): Promise<void> {
     this.lock.assertHeld();
-    await writeRoad(this.plan.out, this.road);
+    await writePipeline(this.plan.out, this.pipeline);
   }
 
   private tell(stage: PlannedStage, event: EventBody): void {
@@ -208,8 +210,8 @@ class RoadRunner {
   }
 }
 
-type EventBody = RoadEvent extends infer E
-  ? E extends RoadEvent
+type EventBody = PipelineEvent extends infer E
+  ? E extends PipelineEvent
     ? Omit<E, 'stage' | 'number' | 'count'>
     : never
   : never;

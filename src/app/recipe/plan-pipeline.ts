@@ -60,7 +60,7 @@ const freeOptions = ['out', 'resume', 'threads', 'saveEvery', 'keepLast'];
  * Checks a recipe from its first stage to its last, and reads its models and files for their hashes.
  * @throws UserError naming file, line, stage and key
  */
-export async function planRoad(recipe: Recipe, options: PlanOptions): Promise<Plan> {
+export async function planPipeline(recipe: Recipe, options: PlanOptions): Promise<Plan> {
   const hashes = new ContentHashes();
   const models = new Map<string, HashedInput>();
   for (const [name, { path, where, madeBy }] of recipe.models) {

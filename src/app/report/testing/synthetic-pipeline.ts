@@ -1,4 +1,4 @@
-// A road's folders as `heed run` and the stages leave them, made up: real problems and answers in the world's styles,
+// A pipeline's folders as `heed run` and the stages leave them, made up: real problems and answers in the world's styles,
 // figures drawn from a seed with the shapes that real runs have. For tests and for looking at the page.
 
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import {
 import { Random } from '../../../engine/random.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
 import { trainTokenizer } from '../../../language/text/train.ts';
-import { RoadWriter } from './road-writer.ts';
+import { PipelineWriter } from './pipeline-writer.ts';
 
 export interface SyntheticOptions {
   folder: string;
@@ -76,8 +76,8 @@ const random = new Random(7, 'testing');
 const hollowAnswer =
   '// Returns the result of the task.\nfunction solve(values) {\n  // Nothing is left to do.\n  return values;\n}';
 
-/** Writes the whole road. */
-export async function writeSyntheticRoad(options: SyntheticOptions): Promise<void> {
+/** Writes the whole pipeline. */
+export async function writeSyntheticPipeline(options: SyntheticOptions): Promise<void> {
   const requests = requestsOf(options);
   const demonstrations = Array.from({ length: 60 }, (_, i) => makeInstruction(1, i, 'mixed').record);
   const tokenizer = await trainTokenizer(
@@ -86,8 +86,8 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
     ),
     { vocabularySize: 700, eos: '<|end|>' },
   );
-  const road = new RoadWriter(options);
-  road.stage('data', 'kata', {}, (write) => {
+  const pipeline = new PipelineWriter(options);
+  pipeline.stage('data', 'kata', {}, (write) => {
     write.rows(
       'instructions.jsonl',
       demonstrations.map(({ kind: _, ...row }) => row),
@@ -103,24 +103,29 @@ export async function writeSyntheticRoad(options: SyntheticOptions): Promise<voi
       ...{ retrieval_passed: 4, retrieval_pass_rate: 4 / options.problems, equal_after_renaming: 0 },
     });
   });
-  road.run('sft', 'sft', { tokens: 612_400 }, lossEvents(options.steps, 2.6, 0.21));
-  await tokenizer.save(join(road.folderOf('sft'), 'model'));
-  writePreferences(road, tokenizer);
-  road.run('reward', 'reward', { tokensTrained: 940_000, quality }, pairEvents(options.steps, 0.69, 0.46));
-  road.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17), (write) =>
+  pipeline.run('sft', 'sft', { tokens: 612_400 }, lossEvents(options.steps, 2.6, 0.21));
+  await tokenizer.save(join(pipeline.folderOf('sft'), 'model'));
+  writePreferences(pipeline, tokenizer);
+  pipeline.run(
+    'reward',
+    'reward',
+    { tokensTrained: 940_000, quality },
+    pairEvents(options.steps, 0.69, 0.46),
+  );
+  pipeline.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17), (write) =>
     write.rows('samples/round-1.jsonl', sampledAnswers(tokenizer)),
   );
-  road.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
-  road.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'), (write) =>
+  pipeline.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
+  pipeline.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'), (write) =>
     write.rows('samples.jsonl', episodes(tokenizer)),
   );
-  road.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
-  road.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
-  for (const name of Object.keys(habits)) writeEvaluation(road, name, requests, options);
-  road.stage('continuation', 'eval', {}, (write) =>
+  pipeline.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
+  pipeline.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
+  for (const name of Object.keys(habits)) writeEvaluation(pipeline, name, requests, options);
+  pipeline.stage('continuation', 'eval', {}, (write) =>
     write.json('summary.json', { metrics: { continues: { value: 0.87, low: 0.82, high: 0.9, n: 300 } } }),
   );
-  road.finish();
+  pipeline.finish();
 }
 
 function requestsOf({ problems, coaching }: SyntheticOptions): KataRequest[] {
@@ -231,7 +236,7 @@ function ppoEvents(steps: number, name: keyof typeof courses): object[] {
   return [...overSteps(steps, at), ...(bend > 0 ? [alarm, { ...alarm, step: alarm.step + 5 }] : [])];
 }
 
-function writePreferences(road: RoadWriter, tokenizer: Tokenizer): void {
+function writePreferences(pipeline: PipelineWriter, tokenizer: Tokenizer): void {
   const rows = Array.from({ length: 12 }, (_, i) => {
     const request = makeRequest(3, i, { split: 'train', wording: 'seen', kinds: { program: 1 } });
     const answers = (['clear', 'terse'] as const).map((style) => answerIn(request, style, i));
@@ -248,10 +253,10 @@ function writePreferences(road: RoadWriter, tokenizer: Tokenizer): void {
       },
     };
   });
-  road.stage('preferences', 'label', { tokensGenerated: 702_000 }, (write) => {
+  pipeline.stage('preferences', 'label', { tokensGenerated: 702_000 }, (write) => {
     write.rows('preferences.jsonl', rows);
     write.json('report.json', {
-      model: road.folderOf('sft'),
+      model: pipeline.folderOf('sft'),
       annotators: { name: 'usual', people: 3, overlap: 0.2, noise: 0.06, flip_rate: 0.1 },
       counts: { prompts: 1200, answers: 4800, pairs: 5400, judgements: 7520, preferences: 4811 },
       shares: {
@@ -300,7 +305,7 @@ function answerIn({ problem }: KataRequest, style: Style, i: number): string {
 }
 
 function writeEvaluation(
-  road: RoadWriter,
+  pipeline: PipelineWriter,
   name: string,
   requests: readonly KataRequest[],
   { hostileText }: SyntheticOptions,
@@ -312,7 +317,7 @@ function writeEvaluation(
     return isHostile ? { ...answer, text: hostileText, passed: 0, gold: 0, proxy: 9 } : answer;
   });
   const advice = requests.filter(({ kind }) => kind === 'coach').map(({ answer }) => answer);
-  road.stage(`eval-${name}`, 'eval', {}, (write) => {
+  pipeline.stage(`eval-${name}`, 'eval', {}, (write) => {
     write.rows('answers.jsonl', answers);
     write.json('summary.json', { model: name, ...summarise(answers, advice), faults: 0 });
   });

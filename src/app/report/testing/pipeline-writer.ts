@@ -1,4 +1,4 @@
-// Writes a road's folders as `heed run` and the stages leave them.
+// Writes a pipeline's folders as `heed run` and the stages leave them.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,7 +6,7 @@ import { Random } from '../../../engine/random.ts';
 
 const random = new Random(7, 'testing');
 
-export class RoadWriter {
+export class PipelineWriter {
   private readonly stages: object[] = [];
   private readonly options: { folder: string; without?: readonly string[] };
 
@@ -45,8 +45,8 @@ export class RoadWriter {
   }
 
   finish(): void {
-    const road = { recipe: 'quickstart', seed: 1, stages: this.stages };
-    writeFileSync(join(this.options.folder, 'road.json'), JSON.stringify(road));
+    const pipeline = { recipe: 'quickstart', seed: 1, stages: this.stages };
+    writeFileSync(join(this.options.folder, 'pipeline.json'), JSON.stringify(pipeline));
   }
 }
 

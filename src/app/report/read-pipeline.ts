@@ -1,4 +1,4 @@
-// A road as `heed run` left it: road.json and the folders of its stages. What a stage has not written is absent here,
+// A pipeline as `heed run` left it: pipeline.json and the folders of its stages. What a stage has not written is absent here,
 // and so is what the report would say of it; what is there but cannot be read is an error that names the file.
 
 import { existsSync } from 'node:fs';
@@ -19,7 +19,7 @@ const stageSchema = z.object({
   result: z.record(z.string(), z.unknown()).nullish(),
 });
 
-const roadSchema = z.object({
+const pipelineSchema = z.object({
   recipe: z.string(),
   seed: z.number(),
   stages: z.array(stageSchema),
@@ -28,7 +28,7 @@ const roadSchema = z.object({
 export interface Stage {
   name: string;
   command: string;
-  /** Where it lies now, also when the road's folder was moved. */
+  /** Where it lies now, also when the pipeline's folder was moved. */
   folder: string;
   status: string;
   seconds?: number;
@@ -38,29 +38,29 @@ export interface Stage {
   result: Record<string, unknown>;
 }
 
-export interface Road {
+export interface Pipeline {
   recipe: string;
   seed: number;
   stages: Stage[];
 }
 
-/** @throws UserError when the folder holds no road.json, FormatError when that is not a road */
-export async function readRoad(folder: string): Promise<Road> {
-  const path = join(folder, 'road.json');
+/** @throws UserError when the folder holds no pipeline.json, FormatError when that is not a pipeline */
+export async function readPipeline(folder: string): Promise<Pipeline> {
+  const path = join(folder, 'pipeline.json');
   if (!existsSync(path)) {
     throw new UserError({
       where: path,
-      expected: 'the road that heed run writes',
+      expected: 'the pipeline that heed run writes',
       found: 'no such file',
       advice: 'the folder that was given to heed run as --out',
     });
   }
-  const road = roadSchema.safeParse(await readJson(path));
-  if (!road.success) {
-    const { path: key, message } = road.error.issues[0];
-    throw new FormatError({ where: `${path}: ${key.join('.')}`, expected: 'a road', found: message });
+  const pipeline = pipelineSchema.safeParse(await readJson(path));
+  if (!pipeline.success) {
+    const { path: key, message } = pipeline.error.issues[0];
+    throw new FormatError({ where: `${path}: ${key.join('.')}`, expected: 'a pipeline', found: message });
   }
-  const { recipe, seed, stages } = road.data;
+  const { recipe, seed, stages } = pipeline.data;
   return {
     recipe: basename(recipe).replace(/\.ya?ml$/, ''),
     seed,
@@ -77,21 +77,21 @@ export async function readRoad(folder: string): Promise<Road> {
   };
 }
 
-/** The folder as written, or the one of that name in the road's folder. */
-function locate(roadFolder: string, written: string): string {
-  const beside = join(roadFolder, basename(written));
+/** The folder as written, or the one of that name in the pipeline's folder. */
+function locate(pipelineFolder: string, written: string): string {
+  const beside = join(pipelineFolder, basename(written));
   if (existsSync(beside)) return beside;
-  return isAbsolute(written) ? written : resolve(roadFolder, written);
+  return isAbsolute(written) ? written : resolve(pipelineFolder, written);
 }
 
-/** Whether it came to its end, in this run of the road or in an earlier one. */
+/** Whether it came to its end, in this run of the pipeline or in an earlier one. */
 export function isFinished({ status }: Stage): boolean {
   return status === 'done' || status === 'unchanged';
 }
 
 /** The stage of that name, once it has made its folder. */
-export function stageNamed(road: Road, name: string): Stage | undefined {
-  return road.stages.find((stage) => stage.name === name && existsSync(stage.folder));
+export function stageNamed(pipeline: Pipeline, name: string): Stage | undefined {
+  return pipeline.stages.find((stage) => stage.name === name && existsSync(stage.folder));
 }
 
 /** @throws FormatError when a file is there and is not JSON */

@@ -1,13 +1,13 @@
 // A recipe at work on the terminal: a line as each stage starts, the stage's own progress, a line when it is done.
 
-import { shown } from '../recipe/plan-road.ts';
-import type { RoadEvent } from '../recipe/run-road.ts';
+import { shown } from '../recipe/plan-pipeline.ts';
+import type { PipelineEvent } from '../recipe/run-pipeline.ts';
 import type { StageRecord } from '../recipe/stage-record.ts';
 import { bytesText, secondsText } from './quantity-text.ts';
 import type { Terminal } from './terminal.ts';
 
-/** @returns a listener for `runRoad` */
-export function showRoad(terminal: Terminal): (event: RoadEvent) => void {
+/** @returns a listener for `runPipeline` */
+export function showPipeline(terminal: Terminal): (event: PipelineEvent) => void {
   return (event) => {
     const { stage, number, count } = event;
     const place = `[${number}/${count}] ${stage.name}`;

@@ -1,7 +1,7 @@
-// 2. The road as a picture, with what each stop cost.
+// 2. The pipeline as a picture, with what each stop cost.
 
 import { type Bilingual, count, duration, joined, plain, say } from '../bilingual.ts';
-import { broadRoad, narrowRoad, type Stop } from '../charts/road-picture.ts';
+import { broadPipeline, narrowPipeline, type Stop } from '../charts/pipeline-picture.ts';
 import type { Hue, Section } from '../document.ts';
 import { keyOf, type Report, stageOf } from '../report-json.ts';
 import { marksOf } from './incidents.ts';
@@ -9,7 +9,7 @@ import { stageTitle } from './methods-of.ts';
 
 const learners = ['reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
 
-/** Rank, hue and what comes before, of every stop that a road may have. */
+/** Rank, hue and what comes before, of every stop that a pipeline may have. */
 const plan = [
   { id: 'base', rank: 0, hue: 'base', after: [] },
   { id: 'sft', rank: 1, hue: 'sft', after: ['base'] },
@@ -22,22 +22,22 @@ const plan = [
   { id: 'ppo_frozen', rank: 4, hue: 'ppo_frozen', after: ['reward'] },
 ] as const satisfies readonly { id: string; rank: number; hue: Hue; after: readonly string[] }[];
 
-export function roadSection(report: Report): Section | undefined {
+export function pipelineSection(report: Report): Section | undefined {
   const stops = stopsOf(report);
   if (stops.length < 2) return undefined;
   const steps = stops.map(({ name, says, cost }) =>
     joined(cost.en === '' ? [name, says] : [name, says, cost], ' · '),
   );
   return {
-    id: 'road',
-    title: say('road.title'),
-    short: say('road.short'),
+    id: 'pipeline',
+    title: say('pipeline.title'),
+    short: say('pipeline.short'),
     blocks: [
-      { kind: 'text', text: say('road.lead') },
+      { kind: 'text', text: say('pipeline.lead') },
       {
         kind: 'picture',
-        broad: broadRoad(stops),
-        narrow: narrowRoad(stops),
+        broad: broadPipeline(stops),
+        narrow: narrowPipeline(stops),
         summary: joined(
           stops.map(({ name }) => name),
           ' → ',
@@ -55,7 +55,7 @@ function stopsOf(report: Report): Stop[] {
     .map(({ id, rank, hue, after }) => ({
       ...{ id, rank, hue, after: [...after] },
       name: stageTitle(id),
-      ...saysOf(report, [stageOf(id)], say(`road.${id}`)),
+      ...saysOf(report, [stageOf(id)], say(`pipeline.${id}`)),
       cost: costOf(report, [stageOf(id)]),
     }));
   const evaluations = [...ran].filter((name) => name.startsWith('eval-'));
@@ -63,8 +63,8 @@ function stopsOf(report: Report): Stop[] {
   if (evaluations.length > 0) {
     stops.push({
       ...{ id: 'compare', rank: 5, hue: 'quiet', after: compared.length > 0 ? compared : ['sft'] },
-      name: say('road.name.compare'),
-      ...saysOf(report, evaluations, say('road.compare')),
+      name: say('pipeline.name.compare'),
+      ...saysOf(report, evaluations, say('pipeline.compare')),
       cost: costOf(report, evaluations),
     });
   }

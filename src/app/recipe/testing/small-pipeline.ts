@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { type Command, optionSpecs } from '../../cli/command.ts';
-import { type Plan, type PlannedStage, planRoad } from '../plan-road.ts';
+import { type Plan, type PlannedStage, planPipeline } from '../plan-pipeline.ts';
 import { readRecipe } from '../read-recipe.ts';
-import { type RoadEvent, type RoadResult, runRoad } from '../run-road.ts';
+import { type PipelineEvent, type PipelineResult, runPipeline } from '../run-pipeline.ts';
 import type { StageCommand } from '../stage-command.ts';
 
 const out = z.string().describe('folder');
@@ -34,11 +34,11 @@ export const smallCommands: readonly StageCommand[] = [
   ),
 ];
 
-export class SmallRoad {
-  readonly folder = mkdtempSync(join(tmpdir(), 'heed-road-'));
+export class SmallPipeline {
+  readonly folder = mkdtempSync(join(tmpdir(), 'heed-pipeline-'));
   /** What was computed, in order: the stage's name, with `+` when it was resumed. */
   readonly computed: string[] = [];
-  readonly events: RoadEvent[] = [];
+  readonly events: PipelineEvent[] = [];
   commands = smallCommands;
   version = '1';
   /** Called with the stage's name when it has written its files. */
@@ -57,20 +57,20 @@ export class SmallRoad {
     text: string,
     options: { out?: string; seed?: number; threads?: number; file?: string } = {},
   ): Promise<Plan> {
-    const { file = 'road.yaml', out = 'out', seed, threads } = options;
+    const { file = 'pipeline.yaml', out = 'out', seed, threads } = options;
     this.put(file, text);
     const recipe = readRecipe(this.path(file));
     const { commands, version } = this;
     const place = { out: this.path(out), seed: seed ?? recipe.seeds[0] };
-    return planRoad(recipe, { ...place, commands, version, threads });
+    return planPipeline(recipe, { ...place, commands, version, threads });
   }
 
   async run(
     text: string,
     options: { signal?: AbortSignal; selected?: string[]; seed?: number; out?: string } = {},
-  ): Promise<RoadResult> {
+  ): Promise<PipelineResult> {
     const { signal = new AbortController().signal, selected, ...place } = options;
-    return runRoad(await this.plan(text, place), {
+    return runPipeline(await this.plan(text, place), {
       perform: (stage, given) => this.perform(stage, given),
       onEvent: (event) => this.events.push(event),
       signal,
