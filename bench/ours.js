@@ -11,8 +11,8 @@ import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
 import { saveModel } from '../dist/language/checkpoint/checkpoint.js';
 import { Generator } from '../dist/language/generation/generate.js';
 import { parseModelConfig } from '../dist/language/model/config-json.js';
-import { parameterInputs } from '../dist/language/model/forward.js';
 import { initialParameter, parameterSpecs } from '../dist/language/model/parameters.js';
+import { weightInputs } from '../dist/language/model/weights.js';
 import { trainTokenizer } from '../dist/language/text/train.js';
 
 /** The peer's `nano`: 12 M parameters. */
@@ -39,8 +39,8 @@ const tasks = { dense, sft, generate };
 /** Job functions that run in the engine process. */
 export async function denseJob(rowsFile) {
   const rows = readRows(rowsFile);
-  const inputs = parameterInputs(config);
   const parameters = freshParameters();
+  const inputs = weightInputs({ config, parameters });
   const trained = [...parameters].map(([name, values]) => ({
     name,
     values,
@@ -75,7 +75,7 @@ export async function denseJob(rowsFile) {
 export async function generateJob(rowsFile) {
   const rows = readRows(rowsFile);
   const backend = await openBackend({ threads: 2 });
-  const generator = Generator.create(backend, config, freshParameters());
+  const generator = new Generator(backend, { config, parameters: freshParameters() });
   const request = (promptIds, seed, maxTokens) => ({
     promptIds,
     seed,

@@ -55,6 +55,8 @@ export const streams = {
   rollouts: 11,
   statistics: 12,
   reading: 13,
+  adapter: 14,
+  dropout: 15,
 } as const;
 export type Stream = keyof typeof streams;
 

@@ -86,7 +86,7 @@ class Speaker {
     const folder = await locateModel(options.model);
     const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
     const tokenizer = await loadModelTokenizer(folder, model.config);
-    const generator = Generator.create(await openBackend(options), model.config, model.parameters, {
+    const generator = new Generator(await openBackend(options), model, {
       batchSize: 1,
       tokenizer: tokenizer.tokenizer,
     });

@@ -86,7 +86,7 @@ async function answerAll(
 ): Promise<Answer[]> {
   const backend = await openBackend(options);
   const { model, tokenizer } = asked;
-  const generator = Generator.create(backend, model.config, model.parameters, {
+  const generator = new Generator(backend, model, {
     batchSize: options.batchSize,
     tokenizer: tokenizer.tokenizer,
   });

@@ -80,7 +80,7 @@ export async function sampleCompletions(
   const asked = await askedModel(options);
   const faults: RowFault[] = [];
   const prompts = await collectPrompts(options, asked, faults, emit);
-  const generator = Generator.create(await openBackend(options), asked.model.config, asked.model.parameters, {
+  const generator = new Generator(await openBackend(options), asked.model, {
     batchSize: options.batchSize,
     tokenizer: asked.tokenizer?.tokenizer,
   });

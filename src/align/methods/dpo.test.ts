@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
-import { parameterInputs } from '../../language/model/forward.ts';
+import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { answerBatches, askLogProbs } from '../run/answer-batches.ts';
@@ -43,7 +43,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
     return [0, 1, 2].flatMap((step) => {
       const [batch] = answerBatches(goldenPairs(step), limits);
       const { answer, feeds } = askLogProbs(batch);
-      const outputs = { sums: answer(model.config, parameterInputs(model.config)) };
+      const outputs = { sums: answer(model.config, baseInputs(model.config)) };
       const { sums } = interpret(outputs, { ...feeds, ...Object.fromEntries(model.parameters) });
       return [0, 1].map((i): [number, number] => [sums[i], sums[2 + i]]);
     });
@@ -55,7 +55,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
     const objective = objectiveOf('dpo', { beta: golden.dpo.beta });
     return {
       model,
-      parameters: parameterInputs(model.config),
+      parameters: baseInputs(model.config),
       exactFeeds(step) {
         const pairs = goldenPairs(step).map(({ index }) => reference[index]);
         return { reference: [0, 1].flatMap((side) => pairs.map((pair) => pair[side])) };
@@ -141,7 +141,7 @@ describe('a step on pairs', () => {
         ? { ...row, reference: row.answers.map(() => given.next().value!) }
         : row;
     });
-    const inputs = parameterInputs(config);
+    const inputs = baseInputs(config);
     const trained = [...policy.parameters].map(([name, values]) => {
       return { name, values: values.slice(), tensor: inputs[name], weightDecay: 0 };
     });

@@ -74,7 +74,7 @@ export class Health {
     const count = Math.ceil(referenceAnswers / options.samples);
     const chosen = Array.from({ length: count }, (_, i) => prompts[order[i % prompts.length]]);
     const seeds = chosen.map((_, i) => rolloutSeed(options.seed, referenceStep, i));
-    const generator = Generator.create(backend, policy.config, reference, {
+    const generator = new Generator(backend, reference, {
       batchSize: options.generationBatchSize,
       tokenizer: tokenizer.tokenizer,
     });

@@ -5,7 +5,8 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
-import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
+import { headBias, headWeight } from '../../language/model/scalar-head.ts';
+import { copyWeights, type Weights } from '../../language/model/weights.ts';
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
@@ -14,7 +15,7 @@ import { loadRewards, type Rewards, requireSameTokenizer } from './rewards.ts';
 export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
   isOwnReference: boolean;
-  reference: ReadonlyMap<string, Float32Array>;
+  reference: Weights;
   critic: Model;
   rewards: Rewards;
   watched: Rewards;
@@ -31,7 +32,7 @@ export async function assemble(
   const prompted = await loadPromptedPolicy(options, onFault);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;
-  const reference = await referenceParameters(options, policy);
+  const reference = await referenceModel(options, policy);
   return {
     ...prompted,
     isOwnReference,
@@ -58,16 +59,14 @@ function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore =
   }
 }
 
-async function referenceParameters(options: PpoOptions, policy: Model): Promise<Map<string, Float32Array>> {
-  if (options.reference === undefined) {
-    return new Map([...policy.parameters].map(([name, values]) => [name, values.slice()]));
-  }
+async function referenceModel(options: PpoOptions, policy: Model): Promise<Weights> {
+  if (options.reference === undefined) return copyWeights(policy);
   const folder = await locateModel(options.reference);
   const reference = await loadModel(folder, { expectKind: ['base', 'policy'] });
   const where = `--reference ${options.reference}`;
   requireSameTokenizer(where, reference, policy);
   requireSameDesign(where, reference.config, policy.config);
-  return reference.parameters;
+  return reference;
 }
 
 /**
@@ -82,14 +81,7 @@ async function startingCritic(
   const { config } = policy;
   const rewardModel = reward.find((spec) => 'model' in spec);
   const from = valueModel ?? rewardModel?.model;
-  const specs = scalarHeadSpecs(config, { hasBias: true });
-  if (from === undefined) {
-    const body = specs.map(({ name, shape }) => {
-      const zeros = new Float32Array(shape.reduce((product, size) => product * size, 1));
-      return [name, policy.parameters.get(name)?.slice() ?? zeros] as const;
-    });
-    return { kind: 'value', config, parameters: new Map(body) };
-  }
+  if (from === undefined) return withHeadOfZeros(policy);
   const model = await loadModel(await locateModel(from), { expectKind: ['reward', 'value'] });
   requireSameTokenizer(`the critic ${from}`, model, policy);
   requireSameDesign(`the critic ${from}`, model.config, config);
@@ -102,13 +94,15 @@ async function startingCritic(
     parameters.get(headWeight)!.map((weight) => weight * scale),
   );
   parameters.set(headBias, Float32Array.of((bias - mean) * scale));
-  for (const { name } of specs) requireTensor(parameters, name, from);
-  return { kind: 'value', config, parameters };
+  return { kind: 'value', config, adapter: model.adapter, base: model.base, parameters };
 }
 
-function requireTensor(parameters: ReadonlyMap<string, unknown>, name: string, where: string): void {
-  if (parameters.has(name)) return;
-  throw new UserError({ where, expected: `the tensor ${name}, as the policy has it`, found: 'none' });
+function withHeadOfZeros({ config, adapter, base, parameters }: Model): Model {
+  const headed = new Map(parameters)
+    .set(headWeight, new Float32Array(config.hiddenSize))
+    .set(headBias, new Float32Array(1));
+  headed.delete('lm_head.weight');
+  return copyWeights({ kind: 'value', config, adapter, base, parameters: headed });
 }
 
 /** What may differ between models that make the same of the same tokens. */

@@ -81,7 +81,7 @@ class PpoLearner implements Learner {
   private beta: number;
 
   static async create(options: PpoOptions, parts: PpoParts, backend: Backend, signal: AbortSignal) {
-    const passes = new TokenPasses(backend, parts.policy.config);
+    const passes = new TokenPasses(backend);
     const health = await Health.learn(options, parts, backend, passes, signal);
     return new PpoLearner(options, parts, backend, signal, passes, health);
   }
@@ -102,7 +102,7 @@ class PpoLearner implements Learner {
     this.order = createBatchOrder({ seed, batchSize, count: prompts.length });
     this.totalSteps = this.order.stepsForEpochs(epochs);
     const generation = { batchSize: generationBatchSize, tokenizer: tokenizer.tokenizer };
-    this.generator = Generator.create(backend, policy.config, policy.parameters, generation);
+    this.generator = new Generator(backend, policy, generation);
     this.trainers = {
       policy: createTrainer(backend, policy, options),
       critic: createTrainer(backend, critic, options),
@@ -156,12 +156,12 @@ class PpoLearner implements Learner {
       const batches = tokenBatches(rows, limitsFor(parts.policy.config, options.microBatchTokens));
       judged.miniBatches.push({ from, batches, tokens: sum(batches.map(({ count }) => count)) });
       for (const batch of batches) {
-        const old = await passes.logProbs(batch, parts.policy.parameters, options.temperature);
+        const old = await passes.logProbs(batch, parts.policy, options.temperature);
         const reference = await passes.logProbs(batch, parts.reference, options.temperature);
         judged.oldLogProbs.push(...byRow(batch, old.logProbs));
         judged.entropies.push(...byRow(batch, old.entropy));
         judged.referenceLogProbs.push(...byRow(batch, reference.logProbs));
-        judged.values.push(...byRow(batch, await passes.values(batch, parts.critic.parameters)));
+        judged.values.push(...byRow(batch, await passes.values(batch, parts.critic)));
       }
     }
     return judged;

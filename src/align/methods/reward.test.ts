@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { initialHeadWeight, scalarHeadInputs } from '../../language/model/scalar-head.ts';
+import { initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
+import { weightInputs } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { answerBatches } from '../run/answer-batches.ts';
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
@@ -28,7 +29,7 @@ describe.skipIf(!hasGolden)('the 12-step reward run equals PyTorch (golden)', ()
     const whole = { rows: 2, describe: () => 'golden pairs' };
     return {
       model,
-      parameters: scalarHeadInputs(model.config, { hasBias: false }),
+      parameters: weightInputs(model),
       batchesOf: (step) =>
         answerBatches<RankedRow>(goldenPairs(step), { mostLength: 32, batchTokens, slots: 2 }).map((batch) =>
           rankingMicroBatch(model.config, batch, bradleyTerry, whole),
@@ -93,7 +94,7 @@ describe('a step on comparisons', () => {
     objective: RewardObjective,
     limits: { batchTokens: number; slots: number },
   ): Promise<StepResult & { batches: number }> {
-    const inputs = scalarHeadInputs(config, { hasBias: false });
+    const inputs = weightInputs(model);
     const trained = Object.entries(inputs).map(([name, tensor]) => {
       return { name, tensor, values: parameters.get(name)!.slice(), weightDecay: 0 };
     });

@@ -77,11 +77,10 @@ export class RoundSamples {
   /** Makes what a round still lacks, with the weights as they are. @throws the signal's reason when it aborts */
   async complete(round: number): Promise<void> {
     const { options, prompted, backend, signal } = this;
-    const { config, parameters } = prompted.policy;
     const { samples, generationBatchSize: batchSize } = options;
     const { tokenizer } = prompted.tokenizer;
     const own = this.known[round];
-    const generator = Generator.create(backend, config, parameters, { batchSize, tokenizer });
+    const generator = new Generator(backend, prompted.policy, { batchSize, tokenizer });
     try {
       for (let from = own.length / samples; from < prompted.prompts.length; from += chunkPrompts) {
         signal.throwIfAborted();

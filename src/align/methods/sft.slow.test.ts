@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { interpret } from '../../engine/runtime/reference.ts';
 import { loadModel, type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
-import { outputLogits, parameterInputs } from '../../language/model/forward.ts';
+import { outputLogits } from '../../language/model/forward.ts';
 import { windowInputs, windowStates } from '../../language/model/full-pass.ts';
+import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import {
   saveTinyModel,
@@ -239,7 +240,7 @@ describe('learning', () => {
 /** The likeliest next token again and again, by whole passes of the float64 reference. */
 function greedy({ config, parameters }: Model, prompt: readonly number[], count: number): number[] {
   const ids = [...prompt];
-  const inputs = parameterInputs(config);
+  const inputs = baseInputs(config);
   while (ids.length < prompt.length + count) {
     const hidden = windowStates(config, inputs, windowInputs({ windows: 1, length: ids.length }));
     const feeds = {

@@ -9,8 +9,9 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import { loadModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { outputLogits, parameterInputs } from '../../language/model/forward.ts';
+import { outputLogits } from '../../language/model/forward.ts';
 import { windowInputs, windowStates } from '../../language/model/full-pass.ts';
+import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import {
   expectGradient,
   expectLoss,
@@ -61,7 +62,7 @@ function wholeBatch(model: Model, windows: Window[]) {
 
 /** Loss and gradients of a batch by name. */
 function lossAndGradients(model: Model, windows: Window[]) {
-  const parameters = parameterInputs(model.config);
+  const parameters = baseInputs(model.config);
   const { graph, feeds } = wholeBatch(model, windows);
   const { loss } = graph(parameters);
   const names = Object.keys(parameters);
@@ -102,7 +103,7 @@ describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
       it(`${family}: logits in ${where}`, async () => {
         const model = await loadModel(join(goldenFolder, 'models', family));
         const [window] = windowsOf([rows[0]], true);
-        const parameters = parameterInputs(model.config);
+        const parameters = baseInputs(model.config);
         const hidden = windowStates(
           model.config,
           parameters,
@@ -117,7 +118,7 @@ describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
       it(`${family}: the log-probability of every next token in ${where}`, async () => {
         const model = await loadModel(join(goldenFolder, 'models', family));
         const [batch] = tokenBatches(allTrained, limitsFor(model.config, 1e6));
-        const { logProbs } = tokenStatistics(model.config, parameterInputs(model.config), batch, 1);
+        const { logProbs } = tokenStatistics(model.config, baseInputs(model.config), batch, 1);
         const feeds = { ...Object.fromEntries(model.parameters), ...batch.feeds };
         const found = byRow(batch, (await evaluate({ logProbs }, feeds, isReference)).logProbs);
         const wanted: number[][] = expected.token_logps;
@@ -193,7 +194,7 @@ describe.skipIf(!hasGolden)('the 12-step fine-tuning run equals PyTorch (golden)
   it('through the trainer in float32', async () => {
     const model = await load();
     const { lr, betas, eps, weight_decay, clip_norm } = training.optimizer;
-    const inputs = parameterInputs(model.config);
+    const inputs = baseInputs(model.config);
     const trained = [...model.parameters].map(([name, values]) => ({
       name,
       values,

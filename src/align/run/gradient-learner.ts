@@ -2,14 +2,12 @@
 // Pretraining, fine-tuning, reward models and DPO differ in their rows and in the graph of a micro-batch.
 
 import { UserError } from '../../engine/errors.ts';
-import { input } from '../../engine/graph/build.ts';
 import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
 import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
-import { type ParameterSpec, parameterSpecs } from '../../language/model/parameters.ts';
-import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scalar-head.ts';
+import { type WeightSpec, weightInputs, weightSpecs } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { StepEvent } from './events.ts';
 import { type MicroBatch, type TrainedParameter, Trainer } from './trainer.ts';
@@ -139,22 +137,19 @@ export function createTrainer(backend: Backend, model: Model, options: Optimizer
   });
 }
 
-/** The parameters that a kind of model is made of. */
-function specsOf({ config, kind, parameters }: Model): ParameterSpec[] {
-  const hasHead = kind === 'reward' || kind === 'value';
-  return hasHead ? scalarHeadSpecs(config, { hasBias: parameters.has(headBias) }) : parameterSpecs(config);
-}
-
 /** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' Trainer. */
 function trainedParameters(model: Model, { weightDecay }: OptimizerOptions): TrainedParameter[] {
-  const decays = ({ role, name }: ParameterSpec) =>
-    (role === 'matrix' || role === 'embedding') && name !== headWeight;
-  return specsOf(model).map((spec) => ({
-    name: spec.name,
-    values: model.parameters.get(spec.name)!,
-    tensor: input(spec.name, spec.shape),
-    weightDecay: decays(spec) ? weightDecay : 0,
-  }));
+  const inputs = weightInputs(model);
+  const decays = ({ role, part }: WeightSpec) =>
+    (role === 'matrix' || role === 'embedding') && part !== 'head';
+  return weightSpecs(model)
+    .filter(({ isTrained }) => isTrained)
+    .map((spec) => ({
+      name: spec.name,
+      values: model.parameters.get(spec.name)!,
+      tensor: inputs[spec.name],
+      weightDecay: decays(spec) ? weightDecay : 0,
+    }));
 }
 
 /** @throws UserError when the two are of different shapes */

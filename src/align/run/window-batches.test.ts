@@ -5,8 +5,9 @@ import type { Backend, Feeds, Program } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
-import { outputLogits, type Parameters, parameterInputs } from '../../language/model/forward.ts';
+import { outputLogits, type Parameters } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
+import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { buildWindow, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { randomParameters, tinyConfig } from './testing/tiny-run.ts';
@@ -45,7 +46,7 @@ async function outcomeOf(
   weights: Feeds,
   batches: readonly MicroBatch[],
 ): Promise<Outcome> {
-  const inputs = parameterInputs(config);
+  const inputs = baseInputs(config);
   const names = Object.keys(inputs);
   const outcome: Outcome = { loss: 0, measures: { tokenAccuracy: 0, entropy: 0 }, gradients: {} };
   const programs = new Map<string, Program>();
@@ -77,7 +78,7 @@ function compileSlopes(backend: Backend, inputs: Parameters, graph: MicroBatch['
 
 /** Log-probability of every target by `row line, position`, windows all in one batch. */
 async function logProbsOf(config: ModelConfig, weights: Feeds, windows: readonly Window[]) {
-  const inputs = parameterInputs(config);
+  const inputs = baseInputs(config);
   const [batch] = windowMicroBatches(config, windows, 1e6, String);
   const count = batch.feeds.sources.length;
   const hidden = windowStates(
@@ -190,7 +191,7 @@ describe('accuracy and entropy', () => {
     const config = tinyConfig('llama', { initializerRange: 0.3 });
     const weights = Object.fromEntries(randomParameters(config));
     const window = buildWindow(rows.slice(0, 3), 64);
-    const inputs = parameterInputs(config);
+    const inputs = baseInputs(config);
     const hidden = windowStates(config, inputs, windowInputs({ windows: 1, length: 64 }));
     const feeds = { ...weights, tokens: window.ids, positions: window.positions, segments: window.segments };
     const { logits } = interpret({ logits: outputLogits(config, inputs, hidden) }, feeds);
@@ -209,7 +210,7 @@ describe('accuracy and entropy', () => {
   it('find the share of targets that are ranked first', () => {
     const config = tinyConfig('llama', { initializerRange: 0.3 });
     const weights = Object.fromEntries(randomParameters(config));
-    const inputs = parameterInputs(config);
+    const inputs = baseInputs(config);
     const shape = { windows: 1, length: 24 };
     const [window] = alone([rows[0]]);
     const hidden = windowStates(config, inputs, windowInputs(shape));

@@ -3,12 +3,13 @@
 
 import { input } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import { type Backend, type Feeds, joined } from '../../engine/runtime/backend.ts';
+import { type Backend, joined } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
-import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
+import type { Parameters } from '../../language/model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
-import { headBias, scalarHead, scalarHeadInputs } from '../../language/model/scalar-head.ts';
+import { scalarHead } from '../../language/model/scalar-head.ts';
+import { structureOf, type Weights, weightFeeds, weightInputs } from '../../language/model/weights.ts';
 import {
   lastPlaces,
   type PackedSequences,
@@ -32,11 +33,6 @@ export interface ScoringOptions {
   programs?: ProgramCache;
 }
 
-interface ScoredModel {
-  config: ModelConfig;
-  parameters: ReadonlyMap<string, Float32Array>;
-}
-
 /**
  * The log-probability of the targets (`isTrained`) of each sequence, summed in float64.
  * @param sequences none longer than the model's context
@@ -45,7 +41,7 @@ interface ScoredModel {
  */
 export async function sequenceLogProbs(
   backend: Backend,
-  model: ScoredModel,
+  model: Weights,
   sequences: readonly TokenRow[],
   options: ScoringOptions,
 ): Promise<Float64Array> {
@@ -56,7 +52,7 @@ export async function sequenceLogProbs(
     return {
       feeds: { sources: padded(sources, size), targets: padded(targets, size) },
       graph(config, states) {
-        const parameters = parameterInputs(config);
+        const parameters = weightInputs(model);
         const hidden = states(parameters, input('sources', [size], 'int'));
         const targets = input('targets', [size], 'int');
         const { logProbs } = judgeTargets(config, parameters, hidden, targets, options.temperature);
@@ -81,18 +77,17 @@ export async function sequenceLogProbs(
  */
 export async function sequenceScores(
   backend: Backend,
-  model: ScoredModel,
+  model: Weights,
   sequences: readonly TokenRow[],
   options: ScoringOptions,
 ): Promise<Float64Array> {
   const scores = new Float64Array(sequences.length);
-  const hasBias = model.parameters.has(headBias);
   await score(backend, model, sequences, options, ({ rows, members, packed }) => {
     const size = roomFor(rows.length);
     return {
       feeds: { places: padded([...lastPlaces(rows, packed.starts)], size) },
-      graph(config, states) {
-        const parameters = scalarHeadInputs(config, { hasBias });
+      graph(_config, states) {
+        const parameters = weightInputs(model);
         return { answer: scalarHead(parameters, states(parameters, input('places', [size], 'int'))) };
       },
       take(values) {
@@ -123,12 +118,13 @@ interface Question {
 
 async function score(
   backend: Backend,
-  { config, parameters }: ScoredModel,
+  model: Weights,
   sequences: readonly TokenRow[],
   { batchTokens, onProgress, signal, programs: kept }: ScoringOptions,
   ask: (batch: Batch) => Question,
 ): Promise<void> {
-  const weights: Feeds = Object.fromEntries(parameters);
+  const { config } = model;
+  const weights = weightFeeds(model);
   const programs = kept ?? new ProgramCache(backend);
   let tokens = 0;
   try {
@@ -136,7 +132,12 @@ async function score(
       signal?.throwIfAborted();
       const { feeds, graph, take } = ask(batch);
       const { windows, length } = batch.packed;
-      const key = [length, windows, ...Object.values(feeds).map((values) => values.length)].join();
+      const key = [
+        structureOf(model),
+        length,
+        windows,
+        ...Object.values(feeds).map((values) => values.length),
+      ].join();
       const states = (own: Parameters, places: Tensor) =>
         windowStates(config, own, windowInputs({ windows, length }), places);
       const program = await programs.get(key, () => graph(config, states));

@@ -2,17 +2,18 @@
 // reference and critic alike, before training and in it: the same shapes, so the same bits.
 
 import { input } from '../../engine/graph/build.ts';
-import { type Backend, type Feeds, joined, type TensorData } from '../../engine/runtime/backend.ts';
+import { type Backend, joined, type TensorData } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
-import { type Parameters, parameterInputs } from '../../language/model/forward.ts';
+import type { Parameters } from '../../language/model/forward.ts';
 import {
   judgeTargets,
   type TargetStatistics,
   windowInputs,
   windowStates,
 } from '../../language/model/full-pass.ts';
-import { scalarHead, scalarHeadInputs } from '../../language/model/scalar-head.ts';
+import { scalarHead } from '../../language/model/scalar-head.ts';
+import { structureOf, type Weights, weightFeeds, weightInputs } from '../../language/model/weights.ts';
 import { type PackedSequences, packSequences, padded, roomFor, targetsOf } from '../data/packed-sequences.ts';
 import { type BatchLimits, batchesWithin } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -91,49 +92,39 @@ export function tokenValues(config: ModelConfig, parameters: Parameters, { packe
   return scalarHead(parameters, trainedStates(config, parameters, packed, size));
 }
 
-/** Passes without gradients. */
+/** Passes without gradients, of models of one configuration. */
 export class TokenPasses {
-  private readonly config: ModelConfig;
   private readonly programs: ProgramCache;
 
-  constructor(backend: Backend, config: ModelConfig) {
-    this.config = config;
+  constructor(backend: Backend) {
     this.programs = new ProgramCache(backend);
   }
 
   /** nats, [M] each */
   async logProbs(
     batch: TokenBatch,
-    parameters: ReadonlyMap<string, Float32Array>,
+    model: Weights,
     temperature: number,
   ): Promise<{ logProbs: TensorData; entropy: TensorData }> {
-    const program = await this.programs.get(`log-probabilities, ${batch.key}`, () => {
-      const { logProbs, entropy } = tokenStatistics(
-        this.config,
-        parameterInputs(this.config),
-        batch,
-        temperature,
-      );
+    const key = `log-probabilities at ${temperature}, ${structureOf(model)}, ${batch.key}`;
+    const program = await this.programs.get(key, () => {
+      const { logProbs, entropy } = tokenStatistics(model.config, weightInputs(model), batch, temperature);
       return { logProbs, entropy };
     });
-    const { logProbs, entropy } = await program.run(feedsOf(batch, parameters));
+    const { logProbs, entropy } = await program.run(joined(weightFeeds(model), batch.feeds));
     return { logProbs, entropy };
   }
 
   /** [M] */
-  async values(batch: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Promise<TensorData> {
-    const program = await this.programs.get(`values, ${batch.key}`, () => {
-      const own = scalarHeadInputs(this.config, { hasBias: parameters.has('score.bias') });
-      return { values: tokenValues(this.config, own, batch) };
+  async values(batch: TokenBatch, model: Weights): Promise<TensorData> {
+    const key = `values, ${structureOf(model)}, ${batch.key}`;
+    const program = await this.programs.get(key, () => {
+      return { values: tokenValues(model.config, weightInputs(model), batch) };
     });
-    return (await program.run(feedsOf(batch, parameters))).values;
+    return (await program.run(joined(weightFeeds(model), batch.feeds))).values;
   }
 
   async release(): Promise<void> {
     await this.programs.release();
   }
-}
-
-function feedsOf({ feeds }: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Feeds {
-  return joined(Object.fromEntries(parameters), feeds);
 }

@@ -1,8 +1,8 @@
-// heed.json: what Hugging Face's files cannot say of a checkpoint: its kind, where it comes from, an adapter's shape,
-// the scale of a reward. A folder without one is typed by its architecture.
+// heed.json: what Hugging Face's and PEFT's files cannot say of a checkpoint: its kind, where it comes from, the base of
+// an adapter, the scale of a reward. A folder without one is typed by its architecture.
 
 import { Fields } from '../model/config-fields.ts';
-import { type AdapterShape, type CheckpointKind, checkpointKinds } from './tensor-plan.ts';
+import { type CheckpointKind, checkpointKinds } from './tensor-plan.ts';
 
 /** Something that a checkpoint was made from, and the hash of its contents. */
 export interface Source {
@@ -19,10 +19,16 @@ export interface Lineage {
   recipe?: unknown;
 }
 
+export interface BaseModel {
+  path: string;
+  sha256: string;
+}
+
 export interface CheckpointRecord {
   kind: CheckpointKind;
   lineage?: Lineage;
-  adapter?: AdapterShape;
+  /** Of an adapter: the whole model under it, relative to the adapter's folder, and its hash. */
+  base?: BaseModel;
   /** Mean and standard deviation of the raw score on SFT answers; a score is used as (raw − mean) / deviation. */
   rewardStatistics?: { mean: number; deviation: number };
 }
@@ -39,13 +45,11 @@ export function parseRecord(json: unknown, where: string): CheckpointRecord {
   fields.version('version', recordVersion);
   const kind = checkpointKinds.find((name) => name === fields.get('kind'));
   if (!kind) throw fields.fault('kind', `one of ${checkpointKinds.join(', ')}`);
-  const [lineage, adapter, statistics] = ['lineage', 'adapter', 'rewardStatistics'].map((k) =>
-    fields.object(k),
-  );
+  const [lineage, base, statistics] = ['lineage', 'base', 'rewardStatistics'].map((k) => fields.object(k));
   return {
     kind,
     ...(lineage && { lineage: parseLineage(lineage) }),
-    ...(adapter && { adapter: parseAdapter(adapter) }),
+    ...(base && { base: { path: base.string('path'), sha256: base.string('sha256') } }),
     ...(statistics && { rewardStatistics: parseStatistics(statistics) }),
   };
 }
@@ -63,18 +67,6 @@ function parseSources(fields: Fields, key: string): Source[] {
     const source = new Fields(item, `${fields.where}.${key}[${i}]`);
     return { name: source.string('name'), sha256: source.string('sha256') };
   });
-}
-
-function parseAdapter(fields: Fields): AdapterShape {
-  const targets = fields.get('targets');
-  if (!Array.isArray(targets) || !targets.every((name) => typeof name === 'string')) {
-    throw fields.fault('targets', 'a list of names');
-  }
-  return {
-    rank: fields.integer('rank', { min: 1, max: 65536 }),
-    alpha: fields.number('alpha', { min: 0, max: 1e9 }),
-    targets,
-  };
 }
 
 function parseStatistics(fields: Fields) {

@@ -1,8 +1,9 @@
 // A model in a Hugging Face folder: config.json, safetensors weights, tokenizer files, and heed.json, which says what kind
-// of model it is and what it was made from. Reading checks everything before it allocates; writing is all or nothing.
+// of model it is and what it was made from. A model with an adapter is a PEFT folder, which names the folder of its base.
+// Reading checks everything before it allocates; writing is all or nothing.
 
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { Fields } from '../model/config-fields.ts';
@@ -14,22 +15,23 @@ import {
   type TorchType,
   tokensToJson,
 } from '../model/config-json.ts';
+import { headBias, headWeight } from '../model/scalar-head.ts';
+import { type Weights, weightSpecs } from '../model/weights.ts';
 import { readJsonFile, readWholeFile } from '../read-file.ts';
 import { largestTokenizerBytes } from '../text/tokenizer-files.ts';
-import { type CheckpointRecord, parseRecord, recordToJson } from './checkpoint-record.ts';
-import { commitFolder, resolveFolder, verifyFolder } from './commit.ts';
+import { type BaseModel, type CheckpointRecord, parseRecord, recordToJson } from './checkpoint-record.ts';
+import { commitFolder, hashFolder, resolveFolder, verifyFolder } from './commit.ts';
 import { diskFiles, type Files } from './files.ts';
 import { modelCard } from './model-card.ts';
+import { adapterConfigName, adapterConfigToJson, parseAdapterConfig } from './peft.ts';
 import type { StoredType } from './safetensors.ts';
-import { type CheckpointKind, planTensors } from './tensor-plan.ts';
+import { type CheckpointKind, hasScalarHead, planTensors } from './tensor-plan.ts';
 import { readWeights, writeWeights } from './weights.ts';
 
 export type { CheckpointRecord } from './checkpoint-record.ts';
 export type { CheckpointKind } from './tensor-plan.ts';
 
-export interface Model extends CheckpointRecord {
-  config: ModelConfig;
-  /** Canonical names (`parameterSpecs`) → values. Reward and value models add `score.weight` and maybe `score.bias`. */
+export interface Model extends Weights, CheckpointRecord {
   parameters: Map<string, Float32Array>;
   /** File name → its bytes, or a value to be written as JSON. */
   tokenizerFiles?: TokenizerFiles;
@@ -50,15 +52,17 @@ export type TokenizerFiles = Partial<Record<(typeof tokenizerFileNames)[number],
 
 /**
  * The folder of a model: the given one, or `model/` in the folder of a training run.
- * @throws UserError when neither holds a config.json
+ * @throws UserError when neither holds a config.json, or an adapter's adapter_config.json
  */
 export async function locateModel(path: string): Promise<string> {
   const found = await Promise.all([filesIn(path), filesIn(join(path, 'model'))]);
-  const index = found.findIndex((names) => names?.includes('config.json'));
+  const index = found.findIndex(
+    (names) => names?.includes('config.json') || names?.includes(adapterConfigName),
+  );
   if (index >= 0) return index === 0 ? path : join(path, 'model');
   throw new UserError({
     where: path,
-    expected: "a model's folder, with config.json in it or in its folder model/",
+    expected: `a model's folder, with config.json or ${adapterConfigName} in it or in its folder model/`,
     found: found[0] ? 'a folder without it' : 'no such folder',
   });
 }
@@ -71,34 +75,117 @@ async function filesIn(folder: string): Promise<string[] | undefined> {
   }
 }
 
+export interface LoadOptions {
+  expectKind?: readonly CheckpointKind[];
+  /** The whole model under an adapter, where it is open already: its arrays are shared. */
+  base?: Model;
+}
+
 /**
- * Loads a folder that heed or Transformers wrote. A folder with a manifest is compared with it first.
+ * Loads a folder that heed, Transformers or PEFT wrote. A folder with a manifest is compared with it first.
  * @throws UserError when there is no such folder or its kind is not expected; FormatError when it is not whole or holds
  *   what heed does not support
  */
-export async function loadModel(
-  folder: string,
-  options: { expectKind?: readonly CheckpointKind[] } = {},
-): Promise<Model> {
+export async function loadModel(folder: string, options: LoadOptions = {}): Promise<Model> {
   const path = await resolveFolder(folder);
   await verifyFolder(path);
   const names = await readdir(path);
+  const load = names.includes(adapterConfigName) && !names.includes('config.json') ? loadAdapter : loadWhole;
+  const model = await load(path, names, options);
+  refuseOtherKinds(folder, model.kind, options.expectKind);
+  return model;
+}
+
+async function loadWhole(path: string, names: string[]): Promise<Model> {
   const configFile = join(path, 'config.json');
   const configJson = await readJson(configFile);
   const config = parseModelConfig(configJson, configFile);
-  const record = names.includes('heed.json')
-    ? parseRecord(await readJson(join(path, 'heed.json')), join(path, 'heed.json'))
-    : { kind: kindOfArchitecture(new Fields(configJson, configFile)) };
-  refuseOtherKinds(folder, record.kind, options.expectKind);
+  const record = (await readRecord(path, names)) ?? {
+    kind: kindOfArchitecture(new Fields(configJson, configFile)),
+  };
+  const parameters = await readWeights(path, config, planTensors(config, record.kind));
+  return { ...record, parameters, ...(await besideWeights(path, names, config)) };
+}
+
+/** An adapter and the head over the arrays of its base. */
+async function loadAdapter(path: string, names: string[], options: LoadOptions): Promise<Model> {
+  const where = join(path, adapterConfigName);
+  const parsed = parseAdapterConfig(await readJson(where), where);
+  const record = await readRecord(path, names);
+  const { base, folder } = await openBase(path, record?.base, parsed.base, options);
+  const kind = record?.kind ?? parsed.kind;
+  const adapter = parsed.adapter(base.config);
+  const own = await readWeights(path, base.config, planTensors(base.config, kind, adapter));
+  const shared = [...base.parameters].filter(([name]) => !isScalarHead(name));
+  const { tokenizerFiles, ...beside } = await besideWeights(path, names, base.config);
+  return {
+    ...record,
+    kind,
+    adapter,
+    base: folder,
+    parameters: new Map([...shared, ...own]),
+    ...beside,
+    ...((tokenizerFiles ?? base.tokenizerFiles) && { tokenizerFiles: tokenizerFiles ?? base.tokenizerFiles }),
+  };
+}
+
+const isScalarHead = (name: string): boolean => name === headWeight || name === headBias;
+
+async function openBase(
+  path: string,
+  recorded: BaseModel | undefined,
+  written: string | undefined,
+  options: LoadOptions,
+) {
+  if (options.base) return { base: options.base, folder: recorded };
+  const folder = await findBase(path, recorded, written);
+  const base = await loadModel(folder);
+  const resolved = await resolveFolder(folder);
+  return { base, folder: { path: resolved, sha256: recorded?.sha256 ?? (await hashFolder(resolved)) } };
+}
+
+/** What heed.json says of the base, then PEFT's path as it is and beside the adapter. @throws UserError naming all places */
+async function findBase(
+  folder: string,
+  recorded: BaseModel | undefined,
+  written: string | undefined,
+): Promise<string> {
+  const places = [
+    ...(recorded ? [resolve(folder, recorded.path)] : []),
+    ...(written === undefined ? [] : [resolve(written)]),
+    ...(written === undefined || isAbsolute(written) ? [] : [resolve(folder, written)]),
+  ];
+  for (const place of places) {
+    if (!(await filesIn(place))?.includes('config.json')) continue;
+    if (!recorded || (await hashFolder(await resolveFolder(place))) === recorded.sha256) return place;
+  }
+  throw new UserError({
+    where: join(folder, adapterConfigName),
+    expected: recorded
+      ? `the adapter's base model with the content that it was trained on (SHA-256 ${recorded.sha256.slice(0, 12)})`
+      : "the adapter's base model in a folder of this machine",
+    found: places.length === 0 ? 'no path of it' : `none at ${[...new Set(places)].join(' or ')}`,
+    advice: 'base_model_name_or_path with the folder of the base',
+  });
+}
+
+async function readRecord(path: string, names: string[]): Promise<CheckpointRecord | undefined> {
+  const file = join(path, 'heed.json');
+  return names.includes('heed.json') ? parseRecord(await readJson(file), file) : undefined;
+}
+
+/** The configuration with generation_config.json's special tokens, its rest, and the tokenizer. */
+async function besideWeights(
+  path: string,
+  names: string[],
+  config: ModelConfig,
+): Promise<Pick<Model, 'config' | 'tokenizerFiles' | 'generation'>> {
   const generation = names.includes('generation_config.json')
     ? await readGeneration(join(path, 'generation_config.json'), config)
     : undefined;
-  const parameters = await readWeights(path, config, planTensors(config, record.kind, record.adapter));
   const tokenizerFiles = await readTokenizerFiles(path, names);
   return {
-    ...record,
     config: { ...config, tokens: { ...config.tokens, ...generation?.tokens } },
-    parameters,
     ...(Object.keys(tokenizerFiles).length > 0 && { tokenizerFiles }),
     ...(generation && Object.keys(generation.others).length > 0 && { generation: generation.others }),
   };
@@ -183,17 +270,33 @@ export async function writeModelFiles(
 ): Promise<void> {
   const { dtype = 'F32', maxShardBytes = 5e9, files = diskFiles } = options;
   const plan = planTensors(model.config, model.kind, model.adapter);
+  const stored = model.adapter ? ownParameters(model) : model.parameters;
   const write = (name: string, content: Uint8Array | object) =>
     files.write(join(folder, name), [content instanceof Uint8Array ? content : jsonBytes(content)]);
 
-  await writeWeights(folder, model.parameters, plan, { dtype, maxShardBytes, files });
-  await write('config.json', configJson(model, dtype));
+  await writeWeights(folder, stored, plan, { dtype, maxShardBytes, files });
+  const { kind, lineage, adapter, base, rewardStatistics } = model;
+  if (adapter)
+    await write(adapterConfigName, adapterConfigToJson(adapter, { ...model, base: baseName(base) }));
+  else await write('config.json', configJson(model, dtype));
   await write('generation_config.json', { ...model.generation, ...tokensToJson(model.config.tokens) });
   for (const [name, content] of Object.entries(model.tokenizerFiles ?? {})) await write(name, content);
-  const { kind, lineage, adapter, rewardStatistics } = model;
-  await write('heed.json', recordToJson({ kind, lineage, adapter, rewardStatistics }));
-  if (adapter) await write('adapter_config.json', peftConfig(model, adapter));
+  const beside = base && { ...base, path: relative(folder, resolve(base.path)).replaceAll('\\', '/') };
+  await write('heed.json', recordToJson({ kind, lineage, base: beside, rewardStatistics }));
   await write('README.md', new TextEncoder().encode(modelCard(model)));
+}
+
+/** What is stored of a model with an adapter: the frozen base is not. */
+function ownParameters(model: Model): Map<string, Float32Array> {
+  const own = weightSpecs(model).filter(({ part }) => part !== 'base');
+  return new Map(own.map(({ name }) => [name, model.parameters.get(name)!]));
+}
+
+/** PEFT looks for it from the folder that a program runs in. */
+function baseName(base: BaseModel | undefined): string {
+  if (!base) throw new Error('a model with an adapter was saved without its base');
+  const path = relative(process.cwd(), base.path);
+  return path.startsWith('..') || isAbsolute(path) ? base.path : path;
 }
 
 function jsonBytes(value: object): Uint8Array {
@@ -204,26 +307,7 @@ const torchTypes: Record<StoredType, TorchType> = { F32: 'float32', F16: 'float1
 
 function configJson({ config, kind }: Model, dtype: StoredType): Record<string, unknown> {
   const json = modelConfigToJson(config, torchTypes[dtype]);
-  if (kind !== 'reward' && kind !== 'value') return json;
+  if (!hasScalarHead(kind)) return json;
   const labels = { num_labels: 1, id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } };
   return { ...json, architectures: [architectures[config.family].classifier], ...labels };
-}
-
-/** adapter_config.json as the PEFT library reads it. */
-function peftConfig(
-  { config, lineage }: Model,
-  adapter: NonNullable<Model['adapter']>,
-): Record<string, unknown> {
-  return {
-    peft_type: 'LORA',
-    task_type: 'CAUSAL_LM',
-    base_model_name_or_path: lineage?.parents[0]?.name ?? null,
-    r: adapter.rank,
-    lora_alpha: adapter.alpha,
-    lora_dropout: 0,
-    target_modules: adapter.targets,
-    fan_in_fan_out: config.family === 'gpt2',
-    bias: 'none',
-    inference_mode: true,
-  };
 }

@@ -1,7 +1,7 @@
 // README.md of a saved model, in the form that model hubs show.
 
-import type { ModelConfig } from '../model/config.ts';
 import { countParameters } from '../model/parameters.ts';
+import type { Weights } from '../model/weights.ts';
 import type { CheckpointRecord, Source } from './checkpoint-record.ts';
 import type { CheckpointKind } from './tensor-plan.ts';
 
@@ -10,20 +10,19 @@ const purposes: Record<CheckpointKind, string> = {
   policy: 'A language model trained to answer instructions.',
   reward: 'A reward model: it scores a whole answer at its last token, the way its labels would.',
   value: 'A value model: at every token it predicts the reward that the answer will get.',
-  adapter: 'A low-rank adapter over the base model named below.',
 };
 
-export function modelCard(model: CheckpointRecord & { config: ModelConfig }): string {
-  const { config, kind, lineage } = model;
+export function modelCard(model: CheckpointRecord & Pick<Weights, 'config' | 'adapter'>): string {
+  const { config, kind, lineage, adapter } = model;
   const millions = (countParameters(config) / 1e6).toPrecision(3);
   return `---
-library_name: ${kind === 'adapter' ? 'peft' : 'transformers'}
+library_name: ${adapter ? 'peft' : 'transformers'}
 tags: [heed, ${kind}]
 ---
 
 # ${kind} (${config.family})
 
-${purposes[kind]} Written by heed; \`heed.json\` holds its whole lineage.
+${purposes[kind]}${adapter ? ' This folder holds a LoRA adapter over the base model that `adapter_config.json` names.' : ''} Written by heed; \`heed.json\` holds its whole lineage.
 
 | | |
 |---|---|

@@ -1,20 +1,16 @@
-// Which tensors a checkpoint's weight file must and may hold, by what names and in what shapes.
-// A reward or value model adds a score head; an adapter holds only its own low-rank matrices, named as PEFT names them.
+// Which tensors a checkpoint's weight file must and may hold, by what names and in what shapes. A reward or value model
+// has a score head; a model with an adapter stores the adapter and the head alone, named as PEFT names them.
 
-import { UserError } from '../../engine/errors.ts';
+import { type Adapter, adapterSpecs } from '../model/adapter.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parameterSpecs } from '../model/parameters.ts';
+import { headBias, headWeight } from '../model/scalar-head.ts';
 
-export type CheckpointKind = 'base' | 'policy' | 'reward' | 'value' | 'adapter';
-export const checkpointKinds: readonly CheckpointKind[] = ['base', 'policy', 'reward', 'value', 'adapter'];
+/** What a model is for. */
+export type CheckpointKind = 'base' | 'policy' | 'reward' | 'value';
+export const checkpointKinds: readonly CheckpointKind[] = ['base', 'policy', 'reward', 'value'];
 
-/** A low-rank adapter (Hu et al. 2021): W + alpha/rank · B·A for every target. */
-export interface AdapterShape {
-  rank: number;
-  alpha: number;
-  /** Module names such as `model.layers.0.self_attn.q_proj` end in one of these, such as `q_proj`. */
-  targets: string[];
-}
+export const hasScalarHead = (kind: CheckpointKind): boolean => kind === 'reward' || kind === 'value';
 
 export interface PlannedTensor {
   name: string;
@@ -30,50 +26,22 @@ export interface TensorPlan {
   optional: PlannedTensor[];
 }
 
-/** @throws UserError when an adapter's targets name no matrix of the model */
-export function planTensors(config: ModelConfig, kind: CheckpointKind, adapter?: AdapterShape): TensorPlan {
-  const head: PlannedTensor[] = [{ name: 'score.weight', shape: [1, config.hiddenSize] }];
-  const headBias: PlannedTensor = { name: 'score.bias', shape: [1] };
-  if (kind === 'adapter') {
-    const required = adapterTensors(config, adapter);
-    return {
-      stem: 'adapter_model',
-      storedPrefix: 'base_model.model.',
-      required,
-      optional: [...head, headBias],
-    };
+/** @throws UserError when an adapter names a module that the model lacks */
+export function planTensors(config: ModelConfig, kind: CheckpointKind, adapter?: Adapter): TensorPlan {
+  const head: PlannedTensor[] = hasScalarHead(kind)
+    ? [{ name: headWeight, shape: [1, config.hiddenSize] }]
+    : [];
+  const optionalHead: PlannedTensor[] = hasScalarHead(kind) ? [{ name: headBias, shape: [1] }] : [];
+  if (adapter) {
+    const required = [...adapterSpecs(config, adapter), ...head];
+    return { stem: 'adapter_model', storedPrefix: 'base_model.model.', required, optional: optionalHead };
   }
+  const isReplaced = ({ name }: PlannedTensor) => hasScalarHead(kind) && name === 'lm_head.weight';
   const specs: PlannedTensor[] = parameterSpecs(config);
-  const plan: TensorPlan = { stem: 'model', storedPrefix: '', required: specs, optional: [] };
-  if (kind === 'base' || kind === 'policy') return plan;
-  const isOutput = ({ name }: PlannedTensor) => name === 'lm_head.weight';
   return {
-    ...plan,
-    required: [...specs.filter((spec) => !isOutput(spec)), ...head],
-    optional: [...specs.filter(isOutput), headBias],
+    stem: 'model',
+    storedPrefix: '',
+    required: [...specs.filter((spec) => !isReplaced(spec)), ...head],
+    optional: [...specs.filter(isReplaced), ...optionalHead],
   };
-}
-
-function adapterTensors(config: ModelConfig, adapter: AdapterShape | undefined): PlannedTensor[] {
-  if (!adapter) {
-    throw new UserError({ where: 'adapter', expected: 'its rank, alpha and targets', found: 'nothing' });
-  }
-  const matrices = parameterSpecs(config).filter(
-    ({ name, layer, role }) =>
-      role === 'matrix' &&
-      layer !== undefined &&
-      adapter.targets.some((target) => name.endsWith(`.${target}.weight`)),
-  );
-  if (matrices.length === 0) {
-    const found = adapter.targets.join(', ') || 'none';
-    throw new UserError({ where: 'adapter', expected: `targets that ${config.family} has`, found });
-  }
-  return matrices.flatMap(({ name, shape }) => {
-    const module = name.slice(0, -'.weight'.length);
-    const [output, input] = config.family === 'gpt2' ? [shape[1], shape[0]] : shape;
-    return [
-      { name: `${module}.lora_A.weight`, shape: [adapter.rank, input] },
-      { name: `${module}.lora_B.weight`, shape: [output, adapter.rank] },
-    ];
-  });
 }

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { parseModelConfig } from '../model/config-json.ts';
-import { outputLogits, parameterInputs } from '../model/forward.ts';
+import { outputLogits } from '../model/forward.ts';
 import { windowInputs, windowStates } from '../model/full-pass.ts';
 import { initialParameter, parameterSpecs } from '../model/parameters.ts';
+import { baseInputs } from '../model/testing/base-inputs.ts';
 import { expectNear } from '../model/testing/golden.ts';
 import { loadModel, type Model, saveModel } from './checkpoint.ts';
 
@@ -98,7 +99,7 @@ function readWithTransformers(kind: string, source: string, target: string) {
 }
 
 async function logitsOf({ config, parameters }: Model, ids: number[]) {
-  const inputs = parameterInputs(config);
+  const inputs = baseInputs(config);
   const hidden = windowStates(config, inputs, windowInputs({ windows: 1, length: ids.length }));
   const backend = await openBackend({ threads: 1 });
   const program = await backend.compile({ logits: outputLogits(config, inputs, hidden) });

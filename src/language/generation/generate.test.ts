@@ -6,11 +6,17 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { parameterInputs } from '../model/forward.ts';
 import { judgeTargets, windowInputs, windowStates } from '../model/full-pass.ts';
+import { baseInputs } from '../model/testing/base-inputs.ts';
 import { tinyConfigs, tinyParameters, tinyPrompt } from '../model/testing/tiny-models.ts';
 import { trainTokenizer } from '../text/train.ts';
-import { type Completion, type GenerationRequest, Generator, type TokenEvent } from './generate.ts';
+import {
+  type Completion,
+  type GenerationRequest,
+  Generator,
+  type GeneratorOptions,
+  type TokenEvent,
+} from './generate.ts';
 
 const golden = process.env.HEED_GOLDEN ?? '../shared/golden';
 const plain = { temperature: 1 };
@@ -24,8 +30,8 @@ afterAll(async () => {
   await Promise.all(generators.map((generator) => generator.close()));
 });
 
-function generatorOf(config: ModelConfig, options: Parameters<typeof Generator.create>[3] = {}): Generator {
-  const generator = Generator.create(backend, config, tinyParameters(config), options);
+function generatorOf(config: ModelConfig, options: GeneratorOptions = {}): Generator {
+  const generator = new Generator(backend, { config, parameters: tinyParameters(config) }, options);
   generators.push(generator);
   return generator;
 }
@@ -37,7 +43,7 @@ function requestOf(config: ModelConfig, length: number, seed: number, maxTokens 
 /** log softmax of each completion token by the whole-row pass over prompt and completion. */
 async function fullPassLogProbs(config: ModelConfig, promptIds: readonly number[], ids: readonly number[]) {
   const row = [...promptIds, ...ids];
-  const parameters = parameterInputs(config);
+  const parameters = baseInputs(config);
   const hidden = windowStates(
     config,
     parameters,
@@ -82,7 +88,7 @@ describe.skipIf(!hasGolden)(`golden continuations (${golden}${hasGolden ? '' : '
   it.each(families)("%s: greedy tokens are Transformers'", async (family) => {
     const { examples, families } = JSON.parse(readFileSync(join(golden, 'models.json'), 'utf8'));
     const { config, parameters } = await loadModel(join(golden, 'models', family));
-    const generator = Generator.create(backend, config, parameters);
+    const generator = new Generator(backend, { config, parameters });
     generators.push(generator);
     const requests = examples.map(({ prompt }: { prompt: number[] }) => {
       return { promptIds: prompt, maxTokens: 12, seed: 0, sampling: { temperature: 0 }, stopIds: [] };
@@ -384,7 +390,7 @@ describe('refuses', () => {
   it('a model whose parameters hold NaN', async () => {
     const parameters = tinyParameters(config);
     parameters.get('model.norm.weight')![0] = Number.NaN;
-    const generator = Generator.create(backend, config, parameters);
+    const generator = new Generator(backend, { config, parameters });
     generators.push(generator);
     await expect(generator.generate([good])).rejects.toThrow(
       'logits of request 0: expected finite numbers, got a normaliser of NaN.',

@@ -4,6 +4,7 @@
 
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { Weights } from '../model/weights.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Batch } from './batch.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -32,33 +33,14 @@ export interface GeneratorOptions {
 
 export class Generator {
   private readonly config: ModelConfig;
-  private readonly parameters: ReadonlyMap<string, Float32Array>;
   private readonly options: Required<Omit<GeneratorOptions, 'tokenizer'>> & { tokenizer?: Tokenizer };
   private readonly passes: Passes;
 
-  private constructor(
-    backend: Backend,
-    config: ModelConfig,
-    parameters: ReadonlyMap<string, Float32Array>,
-    options: GeneratorOptions,
-  ) {
-    this.config = config;
-    this.parameters = parameters;
+  /** @param model read where its arrays lie, so that training between two generations needs nothing copied */
+  constructor(backend: Backend, model: Weights, options: GeneratorOptions = {}) {
+    this.config = model.config;
     this.options = { batchSize: 64, cacheBytes: 2 ** 30, ...options };
-    this.passes = new Passes(backend, config);
-  }
-
-  /**
-   * @param parameters by `parameterSpecs`' names; read where they lie, so that training between two generations
-   *   needs nothing copied
-   */
-  static create(
-    backend: Backend,
-    config: ModelConfig,
-    parameters: ReadonlyMap<string, Float32Array>,
-    options: GeneratorOptions = {},
-  ): Generator {
-    return new Generator(backend, config, parameters, options);
+    this.passes = new Passes(backend, model);
   }
 
   /**
@@ -78,7 +60,7 @@ export class Generator {
         (_, sample) => new Row({ request, requestIndex, sample }, config, options.tokenizer),
       ),
     );
-    const runner = new PassRunner(this.passes, Object.fromEntries(this.parameters));
+    const runner = new PassRunner(this.passes);
     const mostTokens = this.mostTokens(requests);
     const limit = Math.min(rows.length, this.mostRows(mostTokens));
     const batch = new Batch(config, runner, limit, mostTokens);

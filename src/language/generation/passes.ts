@@ -13,7 +13,7 @@ import {
 } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import { type CachedShape, cachedPass } from '../model/cached-pass.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { type Weights, weightFeeds } from '../model/weights.ts';
 import type { NextTokenScores } from './sampling.ts';
 
 /** The smallest power of two that is at least `size` and `least`. */
@@ -25,23 +25,28 @@ export function bucketOf(size: number, least = 1): number {
 
 export class Passes {
   private readonly backend: Backend;
-  private readonly config: ModelConfig;
+  private readonly model: Weights;
   private readonly programs: ProgramCache;
 
-  constructor(backend: Backend, config: ModelConfig) {
+  constructor(backend: Backend, model: Weights) {
     this.backend = backend;
     this.programs = new ProgramCache(backend);
-    this.config = config;
+    this.model = model;
   }
 
   /** Whether the backend puts a step's keys and values into the cache itself. */
   get appendsInPlace(): boolean {
     // The kernel takes whole vectors of 8.
-    return this.backend.appendsInPlace && this.config.headSize % 8 === 0;
+    return this.backend.appendsInPlace && this.model.config.headSize % 8 === 0;
   }
 
   compiled(shape: CachedShape): Promise<Program> {
-    return this.programs.get(JSON.stringify(shape), () => cachedPass(this.config, shape));
+    return this.programs.get(JSON.stringify(shape), () => cachedPass(this.model, shape));
+  }
+
+  /** The arrays as they are now. */
+  feeds(): Feeds {
+    return weightFeeds(this.model);
   }
 
   async release(): Promise<void> {
@@ -55,9 +60,9 @@ export class PassRunner {
   private readonly weights: Feeds;
   private readonly arrays = new Map<string, TensorData>();
 
-  constructor(passes: Passes, weights: Feeds) {
+  constructor(passes: Passes) {
     this.passes = passes;
-    this.weights = weights;
+    this.weights = passes.feeds();
   }
 
   get appendsInPlace(): boolean {

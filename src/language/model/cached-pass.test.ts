@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { type Feeds, interpret } from '../../engine/runtime/reference.ts';
 import { cachedNames, cachedPass, newNames } from './cached-pass.ts';
 import type { ModelConfig } from './config.ts';
-import { outputLogits, parameterInputs } from './forward.ts';
+import { outputLogits } from './forward.ts';
 import { windowInputs, windowStates } from './full-pass.ts';
+import { baseInputs } from './testing/base-inputs.ts';
 import { tinyConfigs, tinyParameters, tinyPrompt } from './testing/tiny-models.ts';
 
 /** Two blocks: five places and three. */
@@ -13,7 +14,7 @@ const blocks = [5, 3];
 
 function logitsOfFullPass(config: ModelConfig, weights: Feeds, ids: readonly number[]): Float64Array[] {
   const length = ids.length;
-  const parameters = parameterInputs(config);
+  const parameters = baseInputs(config);
   const hidden = windowStates(config, parameters, windowInputs({ windows: 1, length }));
   const { logits } = interpret(
     { logits: outputLogits(config, parameters, hidden) },
@@ -46,14 +47,17 @@ class TwoRows {
 
   advance(chunks: readonly (readonly number[])[], blocks: readonly number[]): Record<string, Float64Array> {
     const length = Math.max(...chunks.map((chunk) => chunk.length));
-    const outputs = interpret(cachedPass(this.config, { rows: 2, length, blocks }), {
-      ...this.weights,
-      ...this.caches,
-      tokens: chunks.flatMap((chunk) => [...chunk, ...new Array(length - chunk.length).fill(0)]),
-      cachedLengths: this.lengths,
-      lastTokens: chunks.map((chunk, row) => row * length + chunk.length - 1),
-      inverseTemperature: [2, 0.5],
-    });
+    const outputs = interpret(
+      cachedPass({ config: this.config, parameters: new Map() }, { rows: 2, length, blocks }),
+      {
+        ...this.weights,
+        ...this.caches,
+        tokens: chunks.flatMap((chunk) => [...chunk, ...new Array(length - chunk.length).fill(0)]),
+        cachedLengths: this.lengths,
+        lastTokens: chunks.map((chunk, row) => row * length + chunk.length - 1),
+        inverseTemperature: [2, 0.5],
+      },
+    );
     chunks.forEach((chunk, row) => {
       for (let i = 0; i < chunk.length; i++) this.append(outputs, row, i, length);
       this.lengths[row] += chunk.length;
@@ -116,6 +120,7 @@ describe.each(Object.entries(tinyConfigs))('%s', (_family, config: ModelConfig) 
 
 it('gives the same when the pass appends its tokens to the cache', () => {
   const config = tinyConfigs.qwen3;
+  const weights = { config, parameters: tinyParameters(config) };
   const { keyValueHeads, headSize, layers } = config;
   const [shape, lengths] = [{ rows: 2, length: 1, blocks: [8] }, [5, 0]];
   const names = Array.from({ length: layers }, (_, layer) => Object.values(cachedNames(layer, 0))).flat();
@@ -129,8 +134,8 @@ it('gives the same when the pass appends its tokens to the cache', () => {
     cachedLengths: lengths,
     inverseTemperature: [1, 1],
   };
-  const joined = interpret(cachedPass(config, shape), feeds);
-  const appended = interpret(cachedPass(config, { ...shape, isAppending: true }), feeds);
+  const joined = interpret(cachedPass(weights, shape), feeds);
+  const appended = interpret(cachedPass(weights, { ...shape, isAppending: true }), feeds);
   expectClose(appended.logits, joined.logits);
   for (const name of Object.values(newNames(0))) {
     for (let stack = 0; stack < 2 * keyValueHeads; stack++) {

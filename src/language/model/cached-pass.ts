@@ -27,8 +27,9 @@ import { makeNode } from '../../engine/graph/shapes.ts';
 import { type Outputs, rewrite } from '../../engine/graph/simplify.ts';
 import type { Attributes, OpKind, Tensor } from '../../engine/graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
-import { type Heads, hiddenStates, outputLogits, parameterInputs } from './forward.ts';
+import { type Heads, hiddenStates, outputLogits } from './forward.ts';
 import { forbidden } from './full-pass.ts';
+import { type Weights, weightInputs } from './weights.ts';
 
 export interface CachedShape {
   /** B */
@@ -62,10 +63,11 @@ export const newNames = (layer: number) => ({ keys: `new_keys.${layer}`, values:
  * them [B,K,c,dh].
  */
 export function cachedPass(
-  config: ModelConfig,
+  weights: Weights,
   { rows: B, length: T, blocks, isAppending }: CachedShape,
 ): Outputs {
-  const parameters = parameterInputs(config);
+  const { config } = weights;
+  const parameters = weightInputs(weights);
   const tokens = input('tokens', [B, T], 'int');
   const lengths = input('cachedLengths', [B], 'int');
   const C = blocks.reduce((sum, places) => sum + places, 0);

@@ -6,7 +6,6 @@ import {
   gatherRows,
   gelu,
   geluTanh,
-  input,
   layerNorm,
   matmul,
   multiply,
@@ -19,16 +18,17 @@ import {
   transpose,
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import { adapterNames } from './adapter.ts';
 import type { Activation, ModelConfig } from './config.ts';
-import { parameterSpecs } from './parameters.ts';
 import { rotaryTables } from './rotary.ts';
 
-/** A model's parameters as inputs of a graph, by their Hugging Face names. */
+/** A model's parameters as inputs of a graph, by their Hugging Face names; see weights.ts. */
 export type Parameters = Readonly<Record<string, Tensor>>;
 
-export function parameterInputs(config: ModelConfig): Parameters {
-  return Object.fromEntries(parameterSpecs(config).map(({ name, shape }) => [name, input(name, shape)]));
-}
+/** The name under which an adapter's scaling s stands among the parameters. */
+export const loraScaling = 'lora_scaling';
+/** The name of the mask that training drops inputs of a module's adapter by: [N, in], 0 or 1 / (1 − rate). */
+export const loraDropout = (module: string): string => `${module}.lora_dropout`;
 
 export interface Heads {
   /** [B,H,T,dh] */
@@ -92,10 +92,27 @@ interface Placement {
   tables?: { cosine: Tensor; sine: Tensor };
 }
 /** A layer's parameters by their name within the layer. */
-type Own = (name: string) => Tensor;
+interface Own {
+  (name: string): Tensor;
+  lora: (module: string) => LoraTensors | undefined;
+}
+
+interface LoraTensors {
+  A: Tensor;
+  B: Tensor;
+  scaling: Tensor;
+  dropout: Tensor | undefined;
+}
 
 function layerParameters(parameters: Parameters, prefix: string): Own {
-  return (name) => parameters[prefix + name] ?? missing(prefix + name);
+  const own = (name: string) => parameters[prefix + name] ?? missing(prefix + name);
+  const lora = (module: string) => {
+    const { A, B } = adapterNames(prefix + module);
+    if (!parameters[A]) return undefined;
+    const dropout = parameters[loraDropout(prefix + module)];
+    return { A: parameters[A], B: parameters[B], scaling: parameters[loraScaling], dropout };
+  };
+  return Object.assign(own, { lora });
 }
 
 function missing(name: string): never {
@@ -136,10 +153,15 @@ function norm({ norm: { kind, epsilon } }: ModelConfig, own: Own, name: string, 
   return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, own(`${name}.bias`), epsilon);
 }
 
-/** x·Wᵀ + b with W [out,in]; GPT-2 stores W as [in,out]. */
+/** x·Wᵀ + b with W [out,in], and under an adapter s·x·Aᵀ·Bᵀ more; GPT-2 stores W as [in,out]. */
 function linear(config: ModelConfig, own: Own, name: string, hasBias: boolean, x: Tensor): Tensor {
-  const y = matmul(x, own(`${name}.weight`), { transposeB: config.family !== 'gpt2' });
-  return hasBias ? add(y, own(`${name}.bias`)) : y;
+  const product = matmul(x, own(`${name}.weight`), { transposeB: config.family !== 'gpt2' });
+  const y = hasBias ? add(product, own(`${name}.bias`)) : product;
+  const lora = own.lora(name);
+  if (!lora) return y;
+  const { A, B, scaling, dropout } = lora;
+  const low = matmul(dropout ? multiply(x, dropout) : x, A, { transposeB: true });
+  return add(y, matmul(multiply(low, scaling), B, { transposeB: true }));
 }
 
 /** [B·T, H·dh] */

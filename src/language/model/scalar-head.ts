@@ -1,30 +1,14 @@
-// The scalar head: one number of a hidden state. A reward model reads it at an answer's last token, a critic at
-// every token. It stands in the place of the output head, under the name that Transformers gives it.
+// The scalar head: one number of a hidden state. A reward model reads it at an answer's last token, a value model
+// at every token. It stands in the place of the output head, under the name that Transformers gives it.
 
-import { add, input, matmul, reshape } from '../../engine/graph/build.ts';
+import { add, matmul, reshape } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { Random } from '../../engine/random.ts';
 import type { ModelConfig } from './config.ts';
 import type { Parameters } from './forward.ts';
-import { type ParameterSpec, parameterSpecs } from './parameters.ts';
 
 export const headWeight = 'score.weight';
 export const headBias = 'score.bias';
-
-/** The parameters of a model that ends in a scalar head, in canonical order; the bias only where it is asked for. */
-export function scalarHeadSpecs(config: ModelConfig, { hasBias }: { hasBias: boolean }): ParameterSpec[] {
-  return [
-    ...parameterSpecs(config).filter(({ name }) => name !== 'lm_head.weight'),
-    { name: headWeight, shape: [1, config.hiddenSize], role: 'matrix' },
-    ...(hasBias ? [{ name: headBias, shape: [1], role: 'bias' as const }] : []),
-  ];
-}
-
-export function scalarHeadInputs(config: ModelConfig, options: { hasBias: boolean }): Parameters {
-  return Object.fromEntries(
-    scalarHeadSpecs(config, options).map(({ name, shape }) => [name, input(name, shape)]),
-  );
-}
 
 /**
  * w·h + b.

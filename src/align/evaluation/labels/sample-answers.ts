@@ -75,7 +75,7 @@ export async function sampleAnswers(
     path,
     steps.map((step) => step.length * samples),
   );
-  const generator = Generator.create(await openBackend(options), asked.model.config, asked.model.parameters, {
+  const generator = new Generator(await openBackend(options), asked.model, {
     batchSize,
     tokenizer: asked.tokenizer.tokenizer,
   });
