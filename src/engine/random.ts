@@ -98,6 +98,24 @@ export class Random {
     return order;
   }
 
+  /**
+   * A dropout mask: each element 0 with probability `rate`, to the nearest 1/65536, else 1 / (1 − rate). Element i depends
+   * on (step, first + ⌊i / 8⌋) alone, so that a mask of 8·n elements takes the indices first … first + n − 1.
+   */
+  dropout(length: number, rate: number, step: number, first: number): Float32Array {
+    const mask = new Float32Array(length);
+    const dropped = Math.round(rate * 65536);
+    const kept = 1 / (1 - rate);
+    for (let start = 0; start < length; start += 8) {
+      const words = this.words(step, first + start / 8);
+      for (let i = 0; i < 8 && start + i < length; i++) {
+        const bits = (words[i >> 1] >>> (16 * (i & 1))) & 0xffff;
+        if (bits >= dropped) mask[start + i] = kept;
+      }
+    }
+    return mask;
+  }
+
   private words(step: number, index: number): [number, number, number, number] {
     return philox4x32([index >>> 0, Math.floor(index / 2 ** 32) >>> 0, step >>> 0, this.streamId], this.key);
   }

@@ -67,7 +67,7 @@ const attentionModule = /\.(?:self_attn|attn)\.\w+$/;
 const mlpModule = /\.mlp\.\w+$/;
 
 /** What `--lora-targets` may say besides module names: PEFT's `all-linear`, and the roles that every family has. */
-export const targetRoles: Readonly<Record<string, (module: string) => boolean>> = {
+const targetRoles: Readonly<Record<string, (module: string) => boolean>> = {
   'all-linear': () => true,
   attention: (module) => attentionModule.test(module),
   mlp: (module) => mlpModule.test(module),
