@@ -8,34 +8,43 @@ import { Trainer } from '../dist/align/run/trainer.js';
 import { windowMicroBatches } from '../dist/align/run/window-batches.js';
 import { runJob } from '../dist/engine/runtime/job.js';
 import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
-import { saveModel } from '../dist/language/checkpoint/checkpoint.js';
 import { Generator } from '../dist/language/generation/generate.js';
-import { parseModelConfig } from '../dist/language/model/config-json.js';
-import { initialParameter, parameterSpecs } from '../dist/language/model/parameters.js';
 import { weightInputs } from '../dist/language/model/weights.js';
-import { trainTokenizer } from '../dist/language/text/train.js';
+import { config, freshParameters, saveNano } from './nano.js';
 
-/** The peer's `nano`: 12 M parameters. */
-const config = parseModelConfig(
-  {
-    model_type: 'llama',
-    num_hidden_layers: 6,
-    hidden_size: 384,
-    num_attention_heads: 6,
-    num_key_value_heads: 6,
-    intermediate_size: 1024,
-    vocab_size: 4096,
-    max_position_embeddings: 512,
-    rms_norm_eps: 1e-5,
-    tie_word_embeddings: true,
-    pad_token_id: 0,
-    bos_token_id: 1,
-    eos_token_id: 2,
-  },
-  'nano',
-);
+const common = {
+  seed: 0,
+  device: 'cpu',
+  threads: 2,
+  resume: false,
+  strict: true,
+  truncation: 'drop',
+  epochs: 1,
+  batchSize: 8,
+  microBatchTokens: 2048,
+  learningRate: 2e-5,
+  schedule: 'linear',
+  warmupRatio: 0,
+  weightDecay: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  clipNorm: 1,
+  keepLast: 1,
+  patience: 1,
+};
+const pairs = { microBatchTokens: 4096 };
+const dpoOptions = { ...pairs, loss: 'dpo', labelSmoothing: 0, targetMargin: 0, likelihoodWeight: 0 };
+const rewardOptions = { ...pairs, loss: 'bradley-terry', margin: 0, centering: 0 };
 
-const tasks = { dense, sft, generate };
+const tasks = {
+  dense,
+  sft: training('sft', {}),
+  dpo: training('dpo', dpoOptions, { countsSetUp: true }),
+  reward: training('reward', rewardOptions),
+  generate,
+};
+
 /** Job functions that run in the engine process. */
 export async function denseJob(rowsFile) {
   const rows = readRows(rowsFile);
@@ -98,68 +107,47 @@ function generate(rowsFile) {
   return runJob({ module: import.meta.url, name: 'generateJob', payload: rowsFile });
 }
 
-/** The real command's job, timed from its first step's beginning to its last update. */
-async function sft(rowsFile) {
-  const folder = mkdtempSync(join(tmpdir(), 'heed-bench-sft-'));
-  try {
-    const model = join(folder, 'nano');
-    const tokenizer = trainTokenizer(['a'], {
-      vocabularySize: 259,
-      specialTokens: ['<pad>', '<s>', '</s>'],
-      pad: '<pad>',
-      bos: '<s>',
-      eos: '</s>',
-    });
-    const tokenizerFiles = {
-      'tokenizer.json': tokenizer.toJson(),
-      'tokenizer_config.json': tokenizer.configuration,
-    };
-    await saveModel(model, { kind: 'base', config, parameters: freshParameters(), tokenizerFiles });
-    const payload = { ...sftOptions, model, data: [rowsFile], out: join(folder, 'run') };
-    const times = { started: 0, last: 0 };
-    const onEvent = (event) => {
-      if (event.type === 'started') times.started = performance.now();
-      if (event.type === 'step') times.last = performance.now();
-    };
-    const module = new URL('../dist/align/methods/sft.js', import.meta.url).href;
-    const { tokens } = await runJob({ module, name: 'sft', payload }, { onEvent });
-    return { useful: tokens, seconds: (times.last - times.started) / 1000 };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+/**
+ * The real command's job.
+ * @param method names its module, its function and its command
+ * @param countsSetUp whether the peer's seconds have what comes before the first step in them, as DPO's reference does:
+ *   then ours have it too, and the start of the engine process besides
+ */
+function training(method, options, { countsSetUp = false } = {}) {
+  return async (rowsFile) => {
+    const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
+    try {
+      const model = join(folder, 'nano');
+      await saveNano(model);
+      const payload = { ...common, ...options, model, data: [rowsFile], out: join(folder, 'run') };
+      const times = { started: performance.now(), last: 0 };
+      const onEvent = (event) => {
+        if (event.type === 'started' && !countsSetUp) times.started = performance.now();
+        if (event.type === 'step') times.last = performance.now();
+      };
+      const module = new URL(`../dist/align/methods/${method}.js`, import.meta.url).href;
+      await runJob({ module, name: method, payload }, { onEvent });
+      return { useful: usefulTokens(readRows(rowsFile)), seconds: (times.last - times.started) / 1000 };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
 }
 
-const sftOptions = {
-  seed: 0,
-  device: 'cpu',
-  threads: 2,
-  resume: false,
-  strict: true,
-  truncation: 'drop',
-  epochs: 1,
-  batchSize: 8,
-  microBatchTokens: 2048,
-  learningRate: 2e-5,
-  schedule: 'linear',
-  warmupRatio: 0,
-  weightDecay: 0,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  clipNorm: 1,
-  keepLast: 1,
-  patience: 1,
-};
+/** As the peer counts: every token of a row, a prompt once for each answer. */
+function usefulTokens(rows) {
+  const tokensOf = ({ prompt_ids: prompt, ...row }) => {
+    const answers = [row.completion_ids, row.chosen_ids, row.rejected_ids].filter(Boolean);
+    return answers.reduce((sum, ids) => sum + prompt.length + ids.length, 0);
+  };
+  return rows.reduce((sum, row) => sum + tokensOf(row), 0);
+}
 
 function readRows(file) {
   return readFileSync(file, 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-}
-
-function freshParameters() {
-  return new Map(parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, 1, i)]));
 }
 
 /** Peak resident memory of this process and its engine process together, in GB (Linux; 0 elsewhere). */

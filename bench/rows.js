@@ -22,9 +22,15 @@ export function ownRows(task) {
     const completion = length(60, 0.8, 4, 256 - prompt);
     return { prompt_ids: ids(prompt), completion_ids: [...ids(completion - 1), 2] };
   };
+  const pair = () => {
+    const { prompt_ids, completion_ids: chosen_ids } = instruction();
+    return { prompt_ids, chosen_ids, rejected_ids: instruction().completion_ids };
+  };
   const rows = {
     dense: () => Array.from({ length: 8 }, () => ({ prompt_ids: ids(256) })),
     sft: () => Array.from({ length: 256 }, instruction),
+    dpo: () => Array.from({ length: 128 }, pair),
+    reward: () => Array.from({ length: 128 }, pair),
     generate: () => Array.from({ length: 64 }, () => ({ prompt_ids: ids(32) })),
   };
   return rows[task]()

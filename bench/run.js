@@ -1,5 +1,5 @@
 // Side-by-side measurements: heed and the peer (TRL on PyTorch) do the same work in turn, five rounds, medians.
-//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --tasks dense,sft,generate --out results.json]
+//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --tasks dense,sft,dpo,reward,generate --out results.json]
 // Without HEED_PEER_PYTHON (a Python with torch, transformers and trl) only heed's half runs, on rows of its own.
 
 import { spawn } from 'node:child_process';
@@ -10,22 +10,29 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ownRows } from './rows.js';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    tasks: { type: 'string', default: 'dense,sft,generate' },
-    out: { type: 'string' },
-  },
-});
-const python = process.env.HEED_PEER_PYTHON;
-const peerScript = process.env.HEED_PEER_SCRIPT ?? '../shared/bench/peer_trl.py';
 /** What heed is held against: the faster of these. */
-const peersOf = { dense: ['dense'], sft: ['sft', 'sft_packed'], generate: ['generate'] };
+const peersOf = {
+  dense: ['dense'],
+  sft: ['sft', 'sft_packed'],
+  dpo: ['dpo'],
+  reward: ['reward'],
+  generate: ['generate'],
+};
+/** Asked of speed and memory, as ratios to the peer; a task without is measured only. */
 const goals = {
   dense: { speed: 0.85 },
   sft: { speed: 1.8, memory: 0.8 },
   generate: { speed: 2.5 },
 };
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    tasks: { type: 'string', default: Object.keys(peersOf).join(',') },
+    out: { type: 'string' },
+  },
+});
+const python = process.env.HEED_PEER_PYTHON;
+const peerScript = process.env.HEED_PEER_SCRIPT ?? '../shared/bench/peer_trl.py';
 
 const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
 try {
@@ -112,9 +119,9 @@ function report(summaries, runs) {
     task,
     heed.tokensPerSecond.toFixed(0),
     peers ? peers.map((peer) => `${peer.name} ${peer.tokensPerSecond.toFixed(0)}`).join(', ') : '–',
-    speed ? `${speed.toFixed(2)} × (asked ${goal.speed})` : '–',
+    speed ? `${speed.toFixed(2)} ×${goal?.speed ? ` (asked ${goal.speed})` : ''}` : '–',
     `${heed.peakGigabytes.toFixed(2)} GB`,
-    memory ? `${memory.toFixed(2)} ×${goal.memory ? ` (asked ≤ ${goal.memory})` : ''}` : '–',
+    memory ? `${memory.toFixed(2)} ×${goal?.memory ? ` (asked ≤ ${goal.memory})` : ''}` : '–',
   ]);
   const head = ['task', 'heed tokens/s', 'peer tokens/s', 'speed', 'heed peak', 'memory'];
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));

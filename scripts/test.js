@@ -1,6 +1,10 @@
 // What `npm test` runs, from a fresh clone with Node alone: installs, builds, tests, and says what was slow and
-// what was skipped. Files *.slow.test.ts run after the unit tests. Words after `--` go to vitest.
-// HEED_REQUIRE_GOLDEN=1 makes a skipped golden test a failure.
+// what was skipped. A test's tier is in its file's name:
+//   *.test.ts       unit tests, first
+//   *.slow.test.ts  whole commands and short training runs, after them
+//   *.ci.test.ts    soak tests, devices in software, long learning runs, other implementations: with HEED_TESTS=all,
+//                   as in .ci/run
+// Words after `--` go to vitest in place of the tiers. HEED_REQUIRE_GOLDEN=1 makes a skipped golden test a failure.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,20 +14,25 @@ import { installAndBuild, runs } from './install.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const slowestCount = 5;
+const tiers = [
+  { name: 'Unit tests', words: ['--exclude', '**/*.slow.test.ts', '--exclude', '**/*.ci.test.ts'] },
+  { name: 'Slow tests', words: ['.slow.test.ts'] },
+  { name: 'CI tests', words: ['.ci.test.ts'] },
+];
 
 process.chdir(root);
 process.exitCode = main(process.argv.slice(2));
 
 function main(words) {
   if (!installAndBuild()) return 1;
-  const hasSlow = readdirSync('src', { recursive: true }).some((name) => name.endsWith('.slow.test.ts'));
-  const everything = [['--exclude', '**/*.slow.test.ts'], ...(hasSlow ? [['.slow.test.ts']] : [])];
-  const passes = words.length > 0 ? [words] : everything;
-  const results = passes.map(runTests);
+  const runsAll = process.env.HEED_TESTS === 'all';
+  const chosen = words.length > 0 ? [{ name: 'Tests', words }] : tiers.slice(0, runsAll ? 3 : 2);
+  const results = chosen.map((tier) => ({ ...tier, ...runTests(tier.words) }));
   const files = results.flatMap(({ files }) => files);
   reportSlowest(files);
   const lacksGolden = reportSkipped(files);
-  if (words.length === 0) console.log(`Unit tests took ${results[0].seconds.toFixed(1)} s.`);
+  for (const { name, seconds } of results) console.log(`${name} took ${seconds.toFixed(1)} s.`);
+  if (words.length === 0 && !runsAll) reportLeftToCi();
   if (lacksGolden && process.env.HEED_REQUIRE_GOLDEN) {
     console.error('Golden tests were skipped, and HEED_REQUIRE_GOLDEN asks for all of them.');
     return 1;
@@ -50,6 +59,12 @@ function reportSlowest(files) {
   console.log('Slowest test files:');
   for (const file of slowest)
     console.log(`  ${seconds(file).toFixed(1).padStart(6)} s  ${relative(root, file.name)}`);
+}
+
+function reportLeftToCi() {
+  const left = readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.ci.test.ts'));
+  console.log(`Not run: ${left.length} files that .ci/run runs too (here with HEED_TESTS=all):`);
+  for (const name of left.toSorted()) console.log(`  ${join('src', name)}`);
 }
 
 /** @returns whether a test that needs the golden data was skipped */

@@ -36,7 +36,15 @@ const guides = readdirSync('docs')
   .filter((name) => name.endsWith('.md'))
   .map((name) => join('docs', name));
 const methodPages = readdirSync('docs/methods').map((name) => join('docs/methods', name));
-const documents = ['README.md', 'README.ko.md', 'ARCHITECTURE.md', 'GLOSSARY.md', ...guides, ...methodPages];
+const documents = [
+  'README.md',
+  'README.ko.md',
+  'ARCHITECTURE.md',
+  'GLOSSARY.md',
+  'LOG.md',
+  ...guides,
+  ...methodPages,
+];
 const read = (path: string) => readFileSync(path, 'utf8');
 
 function blocksOf(path: string): Block[] {
