@@ -1,5 +1,5 @@
 // The float64 reference as a backend: slow, and with a memory of its own, so that what is written for devices is tried
-// without one. What it holds keeps float64's digits until it is downloaded.
+// without one.
 
 import type { Outputs } from '../../graph/simplify.ts';
 import { type Node, topologicalOrder } from '../../graph/tensor.ts';
@@ -16,7 +16,7 @@ import { requireFit } from '../onnx-tensors.ts';
 import { interpret } from '../reference.ts';
 
 interface Held {
-  values: Float64Array;
+  values: TensorData;
   holders: number;
 }
 
@@ -50,11 +50,14 @@ class ReferenceMemory {
   /** What a program has computed for an array. */
   write(array: TensorData, values: Float64Array, stays: boolean): void {
     const entry = this.held.get(array);
-    if (stays) this.held.set(array, { values, holders: entry?.holders ?? 1 });
-    else {
+    if (!stays) {
       this.receive(array, values);
       this.upload(array);
+      return;
     }
+    const result = array.slice();
+    result.set(values);
+    this.held.set(array, { values: result, holders: entry?.holders ?? 1 });
   }
 
   hold(array: TensorData): void {
@@ -78,12 +81,12 @@ class ReferenceMemory {
     if (entry && --entry.holders === 0) this.held.delete(array);
   }
 
-  private send(array: TensorData): Float64Array {
+  private send(array: TensorData): TensorData {
     this.traffic.toDevice += array.byteLength;
-    return Float64Array.from(array);
+    return array.slice();
   }
 
-  private receive(array: TensorData, values: Float64Array): void {
+  private receive(array: TensorData, values: ArrayLike<number>): void {
     this.traffic.fromDevice += array.byteLength;
     array.set(values);
   }
