@@ -44,7 +44,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       const [batch] = answerBatches(goldenPairs(step), limits);
       const { answer, feeds } = askLogProbs(batch);
       const outputs = { sums: answer(model.config, parameterInputs(model.config)) };
-      const { sums } = interpret(outputs, { ...feeds, ...Object.fromEntries(model.parameters) });
+      const { sums } = interpret(outputs, { ...feeds(), ...Object.fromEntries(model.parameters) });
       return [0, 1].map((i): [number, number] => [sums[i], sums[2 + i]]);
     });
   }

@@ -73,7 +73,7 @@ function lossAndGradients(model: Model, windows: Window[]) {
   names.forEach((name, i) => {
     outputs[`d ${name}`] = slopes[i];
   });
-  return { outputs, feeds: { ...feeds, ...Object.fromEntries(model.parameters) }, names };
+  return { outputs, feeds: { ...feeds(), ...Object.fromEntries(model.parameters) }, names };
 }
 
 describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {

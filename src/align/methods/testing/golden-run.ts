@@ -71,7 +71,7 @@ export function* referenceSteps({
     const { loss, measures } = graph(parameters);
     const weights = names.map((name) => [name, states.get(name)!.parameter]);
     const outputs: Record<string, Tensor> = { loss, ...measures, ...slopesOf(loss, parameters) };
-    const found = interpret(outputs, { ...feeds, ...exactFeeds?.(step), ...Object.fromEntries(weights) });
+    const found = interpret(outputs, { ...feeds(), ...exactFeeds?.(step), ...Object.fromEntries(weights) });
     const gradientNorm = globalNorm(names.map((name) => found[`d ${name}`]));
     const rates = adamwRates(options, {
       ...{ learningRate: lr, weightDecay: weight_decay, step: step + 1 },
