@@ -120,7 +120,7 @@ class PpoLearner implements Learner {
     const estimated = this.estimate(scores, kl, judged);
     const { metrics, warnings } = await this.describe(rollouts, scores, kl, judged, estimated);
     for (const message of warnings) record({ type: 'warning', step: step + 1, message });
-    const verdict = this.health.judge(step, rollouts.length, metrics, record);
+    const verdict = await this.health.judge(step, rollouts.length, metrics, record);
     this.totals.alarms = this.health.alarms;
     if (verdict.stop !== undefined) return this.stop(step, verdict.stop, metrics);
     const learnt = await this.learn(step, judged, estimated);
@@ -264,8 +264,8 @@ class PpoLearner implements Learner {
   }
 
   /** The run ends with the last healthy weights. */
-  private stop(step: number, reason: string, metrics: Record<string, number>): Update {
-    const told = `${reason}, at step ${step + 1}: ${this.health.goBack(this.model)}`;
+  private async stop(step: number, reason: string, metrics: Record<string, number>): Promise<Update> {
+    const told = `${reason}, at step ${step + 1}: ${await this.health.goBack(this.model)}`;
     return { kind: 'stopped', reason: told, tokens: 0, metrics };
   }
 
@@ -275,7 +275,7 @@ class PpoLearner implements Learner {
     const judged = await this.judge(await this.act(this.totalSteps));
     const kl = mean(sequenceKl(rolloutTokenKl('k1', judged), judged.isResponseToken));
     const reason = this.health.beyondBudget(kl);
-    return reason && `${reason}, after the last update: ${this.health.goBack(this.model)}`;
+    return reason && `${reason}, after the last update: ${await this.health.goBack(this.model)}`;
   }
 
   state(): Promise<{ tensors: NamedTensor[]; rest: object }> {

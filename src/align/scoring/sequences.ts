@@ -129,6 +129,7 @@ async function score(
   ask: (batch: Batch) => Question,
 ): Promise<void> {
   const weights: Feeds = Object.fromEntries(parameters);
+  await backend.hold(Object.values(weights));
   const programs = kept ?? new ProgramCache(backend);
   let tokens = 0;
   try {
@@ -146,6 +147,7 @@ async function score(
       onProgress?.(tokens);
     }
   } finally {
+    backend.drop(Object.values(weights));
     if (!kept) await programs.release();
   }
 }

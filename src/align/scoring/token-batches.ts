@@ -93,10 +93,13 @@ export function tokenValues(config: ModelConfig, parameters: Parameters, { packe
 
 /** Passes without gradients. */
 export class TokenPasses {
+  private readonly backend: Backend;
+  private readonly held = new Set<ReadonlyMap<string, Float32Array>>();
   private readonly config: ModelConfig;
   private readonly programs: ProgramCache;
 
   constructor(backend: Backend, config: ModelConfig) {
+    this.backend = backend;
     this.config = config;
     this.programs = new ProgramCache(backend);
   }
@@ -116,7 +119,7 @@ export class TokenPasses {
       );
       return { logProbs, entropy };
     });
-    const { logProbs, entropy } = await program.run(feedsOf(batch, parameters));
+    const { logProbs, entropy } = await program.run(await this.feedsOf(batch, parameters));
     return { logProbs, entropy };
   }
 
@@ -126,14 +129,22 @@ export class TokenPasses {
       const own = scalarHeadInputs(this.config, { hasBias: parameters.has('score.bias') });
       return { values: tokenValues(this.config, own, batch) };
     });
-    return (await program.run(feedsOf(batch, parameters))).values;
+    return (await program.run(await this.feedsOf(batch, parameters))).values;
   }
 
   async release(): Promise<void> {
+    for (const parameters of this.held) this.backend.drop([...parameters.values()]);
+    this.held.clear();
     await this.programs.release();
   }
-}
 
-function feedsOf({ feeds }: TokenBatch, parameters: ReadonlyMap<string, Float32Array>): Feeds {
-  return joined(Object.fromEntries(parameters), feeds);
+  /** A model is held by the backend from its first pass on. */
+  private async feedsOf(
+    { feeds }: TokenBatch,
+    parameters: ReadonlyMap<string, Float32Array>,
+  ): Promise<Feeds> {
+    if (!this.held.has(parameters)) await this.backend.hold([...parameters.values()]);
+    this.held.add(parameters);
+    return joined(Object.fromEntries(parameters), feeds);
+  }
 }
