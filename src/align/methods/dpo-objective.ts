@@ -4,6 +4,7 @@
 
 import { cast, constant, input, less, multiply, slice, subtract, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
 import { type Feeds, joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -17,7 +18,6 @@ import {
   preferenceLossKinds,
 } from '../objectives/preference.ts';
 import { type AnswerBatch, type AnswerRow, answerFeed, askLogProbs, rowFeed } from '../run/answer-batches.ts';
-import type { MicroBatch, Objective } from '../run/trainer.ts';
 
 export type KtoWeights = Pick<KtoOptions, 'desirableWeight' | 'undesirableWeight'>;
 export type DpoLossKind = PreferenceLossKind | 'kto';
@@ -89,12 +89,13 @@ export function judgedMicroBatch(
         ? ktoObjective(logProbs, K, objective)
         : preferenceObjective(objective.loss, split(logProbs, B), objective);
     },
-    feeds: joined(question.feeds, {
-      reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
-      tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
-      weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
-      ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
-    }),
+    feeds: () =>
+      joined(question.feeds(), {
+        reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
+        tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
+        weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
+        ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
+      }),
     describe: whole.describe,
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
@@ -7,7 +8,6 @@ import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { answerBatches, askLogProbs } from '../run/answer-batches.ts';
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
-import { type StepResult, Trainer } from '../run/trainer.ts';
 import { sequenceLogProbs } from '../scoring/sequences.ts';
 import {
   type DpoLossKind,
@@ -44,7 +44,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       const [batch] = answerBatches(goldenPairs(step), limits);
       const { answer, feeds } = askLogProbs(batch);
       const outputs = { sums: answer(model.config, baseInputs(model.config)) };
-      const { sums } = interpret(outputs, { ...feeds, ...Object.fromEntries(model.parameters) });
+      const { sums } = interpret(outputs, { ...feeds(), ...Object.fromEntries(model.parameters) });
       return [0, 1].map((i): [number, number] => [sums[i], sums[2 + i]]);
     });
   }
@@ -146,11 +146,15 @@ describe('a step on pairs', () => {
       return { name, values: values.slice(), tensor: inputs[name], weightDecay: 0 };
     });
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    const trainer = new Trainer(await openBackend({ threads: 1 }), trained, {
-      adamw,
-      clipNorm: 1,
-      patience: 1,
-    });
+    const trainer = new UpdateStep(
+      await openBackend({ threads: 1 }),
+      { trained },
+      {
+        adamw,
+        clipNorm: 1,
+        patience: 1,
+      },
+    );
     const whole = { rows, referencePoint, describe: () => 'pairs' };
     const batches = answerBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
       judgedMicroBatch(config, batch, objective, whole),

@@ -3,10 +3,10 @@
 
 import { input, multiply, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { MicroBatch } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type PolicyLossOptions, policyLoss, valueLoss } from '../objectives/ppo.ts';
-import type { MicroBatch } from '../run/trainer.ts';
 import { joinRows, type TokenBatch, tokenStatistics, tokenValues } from '../scoring/token-batches.ts';
 
 /** What is known of the rollouts before anything is learnt from them: a row an answer, a number a token. */
@@ -91,13 +91,13 @@ function microBatch<Name extends string>(
   ) => ReturnType<MicroBatch['graph']>,
 ): MicroBatch {
   const names = Object.keys(told) as Name[];
-  const weights = new Float32Array(batch.size).fill(weight, 0, batch.count);
   return {
     key: batch.key,
-    feeds: joined(batch.feeds, {
-      weights,
-      ...Object.fromEntries(names.map((name) => [name, joinRows(batch, told[name])])),
-    }),
+    feeds: () =>
+      joined(batch.feeds, {
+        weights: new Float32Array(batch.size).fill(weight, 0, batch.count),
+        ...Object.fromEntries(names.map((name) => [name, joinRows(batch, told[name])])),
+      }),
     graph: (parameters) => {
       const inputs = [...names, 'weights'].map((name) => [name, input(name, [batch.size])]);
       return graph(parameters, Object.fromEntries(inputs));

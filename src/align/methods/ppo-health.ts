@@ -46,11 +46,17 @@ export class Health {
   private healthyStep = 0;
   private readonly options: PpoOptions;
   private readonly policy: Model;
+  /** On which the policy is trained. */
+  private readonly backend: Backend;
   private monitor: HackingMonitor;
 
-  private constructor(options: PpoOptions, policy: Model, answers: readonly ReferenceAnswer[]) {
-    this.options = options;
-    this.policy = policy;
+  private constructor(
+    options: PpoOptions,
+    policy: Model,
+    backend: Backend,
+    answers: readonly ReferenceAnswer[],
+  ) {
+    [this.options, this.policy, this.backend] = [options, policy, backend];
     this.ngrams = referenceNgrams(answers);
     this.tokensGenerated = sum(answers.map(({ ids }) => ids.length));
     const { onAlarm: action, klBudget, samples: answersPerPrompt } = options;
@@ -93,21 +99,21 @@ export class Health {
       const ensembleSpread = spreads?.[i];
       return { ids, hasEos, entropy: mean(entropies[i]), score: scores[i], ensembleSpread };
     });
-    return new Health(options, policy, answers);
+    return new Health(options, policy, backend, answers);
   }
 
   /** Looks at a step's rollouts before anything is learnt from them. */
-  judge(
+  async judge(
     step: number,
     answers: number,
     measures: Record<string, number>,
     record: (event: RunEvent) => void,
-  ): Verdict {
+  ): Promise<Verdict> {
     const stop = this.beyondBudget(measures['objective/kl']);
     if (stop !== undefined) return { stop, betaFactor: 1 };
     const { alarm, signals } = this.monitor.observe({ step, answers, measures });
     const isDoubtful = this.options.onAlarm === 'rollback' && signals.some(({ isOutside }) => isOutside);
-    if (!isDoubtful) this.keepWeights(step);
+    if (!isDoubtful) await this.keepWeights(step);
     return alarm ? this.answer(step, alarm, record) : { betaFactor: 1 };
   }
 
@@ -119,9 +125,10 @@ export class Health {
   }
 
   /** Puts the last healthy weights back, if any were kept, and says which those are. */
-  goBack(policy: Model): string {
+  async goBack(policy: Model): Promise<string> {
     if (!this.healthy) return 'the weights stay as they are';
     for (const [name, values] of this.healthy) policy.parameters.get(name)!.set(values);
+    await this.backend.upload([...policy.parameters.values()]);
     return `back to the weights after ${this.healthyStep} steps`;
   }
 
@@ -151,8 +158,9 @@ export class Health {
     return { stop: message, betaFactor: 1 };
   }
 
-  private keepWeights(step: number): void {
+  private async keepWeights(step: number): Promise<void> {
     if (this.options.klBudget === undefined && this.options.onAlarm !== 'rollback') return;
+    await this.backend.download([...this.policy.parameters.values()]);
     this.healthy ??= new Map(
       [...this.policy.parameters].map(([name, values]) => [name, new Float32Array(values.length)]),
     );

@@ -1,11 +1,11 @@
 // PPO's metrics, under the names that TRL and OpenAI's code gave them. Means run over response tokens or answers of the
 // step's rollouts; padding never counts.
 
+import type { StepResult } from '../../engine/optimizer/update-step.ts';
 import { measureAnswers, type ReferenceNgrams } from '../monitor/answer-measures.ts';
 import { explainedVariance } from '../objectives/advantages.ts';
 import { ratioVariance } from '../objectives/ppo.ts';
 import type { Rollout } from '../run/rollouts.ts';
-import type { StepResult } from '../run/trainer.ts';
 
 /** One number a token of each answer, and what was made of them. */
 export interface StepNumbers {

@@ -1,10 +1,10 @@
 // All that a PPO run needs to go on as if it had never stopped: besides the policy the critic, both optimisers, β,
 // the monitor, the weights to go back to, and the counts. Prompts and random numbers follow from the step.
 
+import type { UpdateStep } from '../../engine/optimizer/update-step.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import { copyParameters } from '../run/gradient-learner.ts';
-import type { Trainer } from '../run/trainer.ts';
 import type { Health } from './ppo-health.ts';
 import type { PpoParts } from './ppo-setup.ts';
 
@@ -27,18 +27,18 @@ interface StoredRest extends Loose {
 
 export class PpoState {
   private readonly parts: PpoParts;
-  private readonly trainers: Record<TrainerName, Trainer>;
+  private readonly trainers: Record<TrainerName, UpdateStep>;
   private readonly health: Health;
 
-  constructor(parts: PpoParts, trainers: Record<TrainerName, Trainer>, health: Health) {
+  constructor(parts: PpoParts, trainers: Record<TrainerName, UpdateStep>, health: Health) {
     this.parts = parts;
     this.trainers = trainers;
     this.health = health;
   }
 
-  save(loose: Loose): { tensors: NamedTensor[]; rest: StoredRest } {
-    const { tensors: policy, ...policyCounts } = this.trainers.policy.state();
-    const { tensors: critic, ...criticCounts } = this.trainers.critic.state();
+  async save(loose: Loose): Promise<{ tensors: NamedTensor[]; rest: StoredRest }> {
+    const { tensors: policy, ...policyCounts } = await this.trainers.policy.state();
+    const { tensors: critic, ...criticCounts } = await this.trainers.critic.state();
     return {
       tensors: [
         ...prefixed('policy.', policy),
@@ -54,13 +54,21 @@ export class PpoState {
     };
   }
 
-  load({ model, tensors, rest }: { model: Model; tensors: NamedTensor[]; rest: unknown }): Loose {
+  async load({
+    model,
+    tensors,
+    rest,
+  }: {
+    model: Model;
+    tensors: NamedTensor[];
+    rest: unknown;
+  }): Promise<Loose> {
     const { beta, totals, health, trainers } = rest as StoredRest;
     copyParameters(model, this.parts.policy);
     const critic = taken(tensors, 'critic.parameter.');
     copyParameters({ ...this.parts.critic, parameters: byName(critic) }, this.parts.critic);
-    this.trainers.policy.restore({ tensors: taken(tensors, 'policy.'), ...trainers.policy });
-    this.trainers.critic.restore({ tensors: taken(tensors, 'critic.'), ...trainers.critic });
+    await this.trainers.policy.restore({ tensors: taken(tensors, 'policy.'), ...trainers.policy });
+    await this.trainers.critic.restore({ tensors: taken(tensors, 'critic.'), ...trainers.critic });
     this.health.restore(health, byName(taken(tensors, 'healthy.')));
     return { beta, totals };
   }

@@ -4,6 +4,7 @@
 // Departures: 1. the critic has an optimiser of its own. 2. A mini-batch's answers stay together in every epoch.
 // 3. Beyond a hard KL budget the last healthy weights return and the run ends. 4. A monitor watches for hacked rewards.
 
+import type { StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
 import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
@@ -27,7 +28,6 @@ import type { RunEvent } from '../run/events.ts';
 import { createTrainer, learningRateAt } from '../run/gradient-learner.ts';
 import { openRun } from '../run/open-run.ts';
 import { collectRollouts, type Rollout, rolloutSeed } from '../run/rollouts.ts';
-import type { StepResult, Trainer } from '../run/trainer.ts';
 import { type Learner, runTraining, type Update } from '../run/training-run.ts';
 import { byRow, TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
 import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
@@ -75,7 +75,7 @@ class PpoLearner implements Learner {
   private readonly order: BatchOrder;
   private readonly generator: Generator;
   private readonly passes: TokenPasses;
-  private readonly trainers: { policy: Trainer; critic: Trainer };
+  private readonly trainers: { policy: UpdateStep; critic: UpdateStep };
   private readonly health: Health;
   private readonly kept: PpoState;
   private beta: number;
@@ -120,7 +120,7 @@ class PpoLearner implements Learner {
     const estimated = this.estimate(scores, kl, judged);
     const { metrics, warnings } = await this.describe(rollouts, scores, kl, judged, estimated);
     for (const message of warnings) record({ type: 'warning', step: step + 1, message });
-    const verdict = this.health.judge(step, rollouts.length, metrics, record);
+    const verdict = await this.health.judge(step, rollouts.length, metrics, record);
     this.totals.alarms = this.health.alarms;
     if (verdict.stop !== undefined) return this.stop(step, verdict.stop, metrics);
     const learnt = await this.learn(step, judged, estimated);
@@ -264,8 +264,8 @@ class PpoLearner implements Learner {
   }
 
   /** The run ends with the last healthy weights. */
-  private stop(step: number, reason: string, metrics: Record<string, number>): Update {
-    const told = `${reason}, at step ${step + 1}: ${this.health.goBack(this.model)}`;
+  private async stop(step: number, reason: string, metrics: Record<string, number>): Promise<Update> {
+    const told = `${reason}, at step ${step + 1}: ${await this.health.goBack(this.model)}`;
     return { kind: 'stopped', reason: told, tokens: 0, metrics };
   }
 
@@ -275,15 +275,15 @@ class PpoLearner implements Learner {
     const judged = await this.judge(await this.act(this.totalSteps));
     const kl = mean(sequenceKl(rolloutTokenKl('k1', judged), judged.isResponseToken));
     const reason = this.health.beyondBudget(kl);
-    return reason && `${reason}, after the last update: ${this.health.goBack(this.model)}`;
+    return reason && `${reason}, after the last update: ${await this.health.goBack(this.model)}`;
   }
 
-  state(): { tensors: NamedTensor[]; rest: object } {
+  state(): Promise<{ tensors: NamedTensor[]; rest: object }> {
     return this.kept.save({ beta: this.beta, totals: this.totals });
   }
 
-  restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): void {
-    const { beta, totals } = this.kept.load(saved);
+  async restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): Promise<void> {
+    const { beta, totals } = await this.kept.load(saved);
     this.beta = beta;
     Object.assign(this.totals, totals);
   }

@@ -161,15 +161,15 @@ class RejectLearner implements Learner {
     this.tuning = new GradientLearner(this.backend, model, source, options);
   }
 
-  state(): { tensors: NamedTensor[]; rest: object } {
-    const { tensors = [], rest = {} } = this.tuning?.state() ?? {};
+  async state(): Promise<{ tensors: NamedTensor[]; rest: object }> {
+    const { tensors = [], rest = {} } = (await this.tuning?.state()) ?? {};
     return { tensors, rest: { rounds: this.rounds.length, tuning: rest } };
   }
 
   async restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): Promise<void> {
     const { rounds, tuning } = saved.rest as { rounds: number; tuning: object };
     while (this.rounds.length < rounds) await this.beginTuning();
-    this.tuning?.restore({ ...saved, rest: tuning });
+    await this.tuning?.restore({ ...saved, rest: tuning });
   }
 
   async close(): Promise<void> {

@@ -15,11 +15,11 @@ import {
   transpose,
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
+import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { bradleyTerryLoss, kWiseLoss, plackettLuceLoss } from '../objectives/reward.ts';
 import { type AnswerBatch, type AnswerRow, askScores, rowFeed } from '../run/answer-batches.ts';
-import type { MicroBatch, Objective } from '../run/trainer.ts';
 
 /** Answers from the best to the worst. */
 export interface RankedRow extends AnswerRow {
@@ -64,10 +64,11 @@ export function rankingMicroBatch(
       const answers = reshape(question.answer(config, parameters), [K, B]);
       return rankingObjective(transpose(answers, [1, 0]), objective);
     },
-    feeds: joined(question.feeds, {
-      weights: rowFeed(batch, () => 1 / rows),
-      margins: rowFeed(batch, ({ strength = 0 }) => objective.margin * strength),
-    }),
+    feeds: () =>
+      joined(question.feeds(), {
+        weights: rowFeed(batch, () => 1 / rows),
+        margins: rowFeed(batch, ({ strength = 0 }) => objective.margin * strength),
+      }),
     describe,
   };
 }

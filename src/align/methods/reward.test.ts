@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
@@ -6,7 +7,6 @@ import { weightInputs } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { answerBatches } from '../run/answer-batches.ts';
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
-import { type StepResult, Trainer } from '../run/trainer.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { type RankedRow, type RewardObjective, rankingMicroBatch } from './reward-objective.ts';
 import {
@@ -99,11 +99,15 @@ describe('a step on comparisons', () => {
       return { name, tensor, values: parameters.get(name)!.slice(), weightDecay: 0 };
     });
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    const trainer = new Trainer(await openBackend({ threads: 1 }), trained, {
-      adamw,
-      clipNorm: 1,
-      patience: 1,
-    });
+    const trainer = new UpdateStep(
+      await openBackend({ threads: 1 }),
+      { trained },
+      {
+        adamw,
+        clipNorm: 1,
+        patience: 1,
+      },
+    );
     const whole = { rows: rows.length, describe: () => 'comparisons' };
     const batches = answerBatches(rows, { mostLength: 16, ...limits }).map((batch) =>
       rankingMicroBatch(config, batch, objective, whole),

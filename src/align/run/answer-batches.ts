@@ -93,7 +93,7 @@ export function rowFeed<Row extends AnswerRow>(
 /** What a graph is asked of the answers of a batch. */
 export interface AnswerQuestion {
   key: string;
-  feeds: Feeds;
+  feeds: () => Feeds;
   /** @returns [K·B]; whatever in empty slots, but finite */
   answer: (config: ModelConfig, parameters: Parameters) => Tensor;
 }
@@ -103,13 +103,15 @@ export function askLogProbs<Row extends AnswerRow>(batch: AnswerBatch<Row>): Ans
   const { sequences, packed, rows, shape } = batch;
   const { sources, targets, owners } = targetsOf(sequences, packed.starts);
   const [S, M] = [shape.K * shape.B, roomFor(sources.length)];
-  const membership = new Float32Array(S * M);
-  owners.forEach((owner, target) => {
-    membership[slotOf(owner, rows.length, shape.B) * M + target] = 1;
-  });
   return {
     key: `${batch.key}, ${M} targets`,
-    feeds: { ...packed.feeds, sources: padded(sources, M), targets: padded(targets, M), membership },
+    feeds() {
+      const membership = new Float32Array(S * M);
+      owners.forEach((owner, target) => {
+        membership[slotOf(owner, rows.length, shape.B) * M + target] = 1;
+      });
+      return { ...packed.feeds, sources: padded(sources, M), targets: padded(targets, M), membership };
+    },
     answer(config, parameters) {
       const sources = input('sources', [M], 'int');
       const hidden = windowStates(config, parameters, windowInputs(packed), sources);
@@ -123,13 +125,15 @@ export function askLogProbs<Row extends AnswerRow>(batch: AnswerBatch<Row>): Ans
 export function askScores<Row extends AnswerRow>(batch: AnswerBatch<Row>): AnswerQuestion {
   const { sequences, packed, rows, shape } = batch;
   const S = shape.K * shape.B;
-  const places = new Int32Array(S);
-  lastPlaces(sequences, packed.starts).forEach((place, i) => {
-    places[slotOf(i, rows.length, shape.B)] = place;
-  });
   return {
     key: batch.key,
-    feeds: { ...packed.feeds, places },
+    feeds() {
+      const places = new Int32Array(S);
+      lastPlaces(sequences, packed.starts).forEach((place, i) => {
+        places[slotOf(i, rows.length, shape.B)] = place;
+      });
+      return { ...packed.feeds, places };
+    },
     answer(config, parameters) {
       const last = input('places', [S], 'int');
       return scalarHead(parameters, windowStates(config, parameters, windowInputs(packed), last));

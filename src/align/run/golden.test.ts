@@ -5,6 +5,7 @@ import type { Tensor } from '../../engine/graph/tensor.ts';
 import { adamwRates } from '../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../engine/optimizer/clipping.ts';
 import { referenceUpdate } from '../../engine/optimizer/testing/reference-update.ts';
+import { UpdateStep } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
@@ -24,7 +25,6 @@ import {
 import { buildWindow, limitsFor, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { byRow, tokenBatches, tokenStatistics } from '../scoring/token-batches.ts';
-import { Trainer } from './trainer.ts';
 import { windowMicroBatches } from './window-batches.ts';
 
 interface Example {
@@ -74,7 +74,7 @@ function lossAndGradients(model: Model, windows: Window[]) {
   names.forEach((name, i) => {
     outputs[`d ${name}`] = slopes[i];
   });
-  return { outputs, feeds: { ...feeds, ...Object.fromEntries(model.parameters) }, names };
+  return { outputs, feeds: { ...feeds(), ...Object.fromEntries(model.parameters) }, names };
 }
 
 describe.skipIf(!hasGolden)('the five families equal PyTorch (golden)', () => {
@@ -202,11 +202,15 @@ describe.skipIf(!hasGolden)('the 12-step fine-tuning run equals PyTorch (golden)
       weightDecay: weight_decay,
     }));
     const adamw = { beta1: betas[0], beta2: betas[1], epsilon: eps };
-    const trainer = new Trainer(await openBackend({ threads: 2 }), trained, {
-      adamw,
-      clipNorm: clip_norm,
-      patience: 1,
-    });
+    const trainer = new UpdateStep(
+      await openBackend({ threads: 2 }),
+      { trained },
+      {
+        adamw,
+        clipNorm: clip_norm,
+        patience: 1,
+      },
+    );
     for (const [index, expected] of training.sft.entries()) {
       // Two micro-batches of a row each: accumulation is part of what is compared.
       const batches = windowMicroBatches(

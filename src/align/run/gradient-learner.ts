@@ -4,13 +4,13 @@
 import { UserError } from '../../engine/errors.ts';
 import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
 import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
+import { type MicroBatch, type TrainedWeight, UpdateStep } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import { type WeightSpec, weightInputs, weightSpecs } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { StepEvent } from './events.ts';
-import { type MicroBatch, type TrainedParameter, Trainer } from './trainer.ts';
 import type { Learner, RunOptions, Update } from './training-run.ts';
 
 export interface OptimizerOptions extends AdamWOptions {
@@ -64,7 +64,7 @@ export class GradientLearner implements Learner {
   readonly earlyEnd?: string;
   private readonly source: StepSource;
   private readonly options: OptimizerOptions;
-  private readonly trainer: Trainer;
+  private readonly trainer: UpdateStep;
 
   constructor(backend: Backend, model: Model, source: StepSource, options: OptimizerOptions) {
     this.model = model;
@@ -98,14 +98,14 @@ export class GradientLearner implements Learner {
     };
   }
 
-  state(): { tensors: NamedTensor[]; rest: object } {
-    const { tensors, ...rest } = this.trainer.state();
+  async state(): Promise<{ tensors: NamedTensor[]; rest: object }> {
+    const { tensors, ...rest } = await this.trainer.state();
     return { tensors, rest };
   }
 
-  restore({ model, tensors, rest }: Saved): void {
+  async restore({ model, tensors, rest }: Saved): Promise<void> {
     copyParameters(model, this.model);
-    this.trainer.restore({ tensors, ...(rest as { updates: number; skippedInARow: number }) });
+    await this.trainer.restore({ tensors, ...(rest as { updates: number; skippedInARow: number }) });
   }
 
   async conclude(): Promise<undefined> {
@@ -128,17 +128,21 @@ export function learningRateAt(options: OptimizerOptions, step: number, totalSte
   return learningRate * scheduleMultiplier(schedule, step);
 }
 
-/** A trainer of all of a model's parameters, its scalar head among them where its kind has one. */
-export function createTrainer(backend: Backend, model: Model, options: OptimizerOptions): Trainer {
-  return new Trainer(backend, trainedParameters(model, options), {
-    adamw: options,
-    clipNorm: options.clipNorm,
-    patience: options.patience,
-  });
+/** Updates all of a model's parameters, its scalar head among them where its kind has one. */
+export function createTrainer(backend: Backend, model: Model, options: OptimizerOptions): UpdateStep {
+  return new UpdateStep(
+    backend,
+    { trained: trainedWeights(model, options) },
+    {
+      adamw: options,
+      clipNorm: options.clipNorm,
+      patience: options.patience,
+    },
+  );
 }
 
 /** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' Trainer. */
-function trainedParameters(model: Model, { weightDecay }: OptimizerOptions): TrainedParameter[] {
+function trainedWeights(model: Model, { weightDecay }: OptimizerOptions): TrainedWeight[] {
   const inputs = weightInputs(model);
   const decays = ({ role, part }: WeightSpec) =>
     (role === 'matrix' || role === 'embedding') && part !== 'head';

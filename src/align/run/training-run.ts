@@ -39,6 +39,8 @@ export type Update =
       event: Omit<StepEvent, 'type' | 'step' | 'tokens' | 'tokensPerSecond'>;
     };
 
+type LearnerState = { tensors: NamedTensor[]; rest: object };
+
 /**
  * A method at work. Its updates depend on the step, its own state and its data alone. One that throws the signal's reason
  * has changed nothing.
@@ -57,8 +59,8 @@ export interface Learner {
    * @returns why the model is not that of the last step, if it is not
    */
   conclude?(): Promise<string | undefined>;
-  /** Whatever resuming needs besides the model: tensors as they are, the rest as JSON. */
-  state(): { tensors: NamedTensor[]; rest: object };
+  /** Whatever resuming needs besides the model, which is up to date then: tensors as they are, the rest as JSON. */
+  state(): LearnerState | Promise<LearnerState>;
   /** @throws UserError when the checkpoint is of another model */
   restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): void | Promise<void>;
   close(): Promise<void>;
@@ -237,7 +239,7 @@ class TrainingRun {
   private async checkpoint(): Promise<void> {
     const { step, tokens, loss, skipped, stopped, learner, folder } = this;
     this.announceCheckpoint();
-    const { tensors, rest } = learner.state();
+    const { tensors, rest } = await learner.state();
     const state: StoredState = { tokens, loss, skipped, stopped, files: [...learner.files], learner: rest };
     const training: TrainingState = { step, model: learner.model, optimizer: tensors, state };
     const { keepLast } = this.options;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { input } from '../../engine/graph/build.ts';
 import { gradients } from '../../engine/graph/gradients.ts';
+import type { MicroBatch } from '../../engine/optimizer/update-step.ts';
 import type { Backend, Feeds, Program } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
@@ -11,7 +12,6 @@ import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { buildWindow, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { randomParameters, tinyConfig } from './testing/tiny-run.ts';
-import type { MicroBatch } from './trainer.ts';
 import { windowMicroBatches } from './window-batches.ts';
 
 /** A prompt and a completion of given lengths, of tokens that no other row has in this order. */
@@ -53,7 +53,7 @@ async function outcomeOf(
   for (const { key, graph, feeds } of batches) {
     const program = programs.get(key) ?? (await compileSlopes(backend, inputs, graph));
     programs.set(key, program);
-    const results = await program.run({ ...weights, ...feeds });
+    const results = await program.run({ ...weights, ...feeds() });
     outcome.loss += results.loss[0];
     outcome.measures.tokenAccuracy += results.tokenAccuracy[0];
     outcome.measures.entropy += results.entropy[0];
@@ -80,7 +80,7 @@ function compileSlopes(backend: Backend, inputs: Parameters, graph: MicroBatch['
 async function logProbsOf(config: ModelConfig, weights: Feeds, windows: readonly Window[]) {
   const inputs = baseInputs(config);
   const [batch] = windowMicroBatches(config, windows, 1e6, String);
-  const count = batch.feeds.sources.length;
+  const count = batch.feeds().sources.length;
   const hidden = windowStates(
     config,
     inputs,
@@ -89,13 +89,13 @@ async function logProbsOf(config: ModelConfig, weights: Feeds, windows: readonly
   );
   const { logProbs } = judgeTargets(config, inputs, hidden, input('targets', [count], 'int'));
   const program = await (await openBackend({ threads: 2 })).compile({ logProbs });
-  const results = await program.run({ ...weights, ...batch.feeds });
+  const results = await program.run({ ...weights, ...batch.feeds() });
   await program.release();
   const ids = windows.flatMap((window) => [...window.ids]);
   const positions = windows.flatMap((window) => [...window.positions]);
-  return Array.from(batch.feeds.sources, (place, i) => {
-    const name = [ids[place], batch.feeds.targets[i], positions[place]].join(' ');
-    return { name, logProb: results.logProbs[i], weight: batch.feeds.weights[i] };
+  return Array.from(batch.feeds().sources, (place, i) => {
+    const name = [ids[place], batch.feeds().targets[i], positions[place]].join(' ');
+    return { name, logProb: results.logProbs[i], weight: batch.feeds().weights[i] };
   })
     .filter(({ weight }) => weight > 0)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -202,7 +202,7 @@ describe('accuracy and entropy', () => {
 
     const [batch] = windowMicroBatches(config, [window], 1e6, String);
     const { measures } = batch.graph(inputs);
-    const found = interpret({ ...measures }, { ...weights, ...batch.feeds });
+    const found = interpret({ ...measures }, { ...weights, ...batch.feeds() });
     expect(found.entropy[0]).toBeCloseTo(mean(judged.map(({ entropy }) => entropy)), 6);
     expect(found.tokenAccuracy[0]).toBeCloseTo(mean(isFirst), 6);
   });
@@ -223,7 +223,7 @@ describe('accuracy and entropy', () => {
     });
     const [batch] = windowMicroBatches(config, [window], 1e6, String);
     const { measures } = batch.graph(inputs);
-    const { tokenAccuracy } = interpret({ ...measures }, { ...weights, ...batch.feeds });
+    const { tokenAccuracy } = interpret({ ...measures }, { ...weights, ...batch.feeds() });
     expect(tokenAccuracy[0]).toBeCloseTo(0.5, 6);
   });
 });

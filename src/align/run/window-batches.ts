@@ -1,6 +1,7 @@
 // Windows to micro-batches of the next-token objective. Only positions that have a target reach the output head.
 
 import { input, multiply, total } from '../../engine/graph/build.ts';
+import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
@@ -8,7 +9,6 @@ import { judgeTargets, windowInputs, windowStates } from '../../language/model/f
 import { joinWindows, roomFor } from '../data/packed-sequences.ts';
 import type { Window } from '../data/packing.ts';
 import { negativeLogLikelihood } from '../objectives/likelihood.ts';
-import type { MicroBatch, Objective } from './trainer.ts';
 
 /**
  * The micro-batches of one step, each of at most `microBatchTokens` positions (one window at least).
@@ -47,16 +47,18 @@ function microBatch(
   const shape = { windows: windows.length, length };
   const places = placesOfTargets(windows);
   const M = roomFor(places.length);
-  const [sources, targets, weights] = [new Int32Array(M), new Int32Array(M), new Float32Array(M)];
-  places.forEach(({ window, position }, i) => {
-    sources[i] = window * length + position;
-    targets[i] = windows[window].targets[position];
-    weights[i] = weight * windows[window].weights[position];
-  });
   return {
     key: `${shape.windows}×${length}, ${M} targets`,
     graph: (parameters) => nextTokenObjective(config, parameters, shape, M),
-    feeds: joined(joinWindows(windows), { sources, targets, weights }),
+    feeds() {
+      const [sources, targets, weights] = [new Int32Array(M), new Int32Array(M), new Float32Array(M)];
+      places.forEach(({ window, position }, i) => {
+        sources[i] = window * length + position;
+        targets[i] = windows[window].targets[position];
+        weights[i] = weight * windows[window].weights[position];
+      });
+      return joined(joinWindows(windows), { sources, targets, weights });
+    },
     describe,
   };
 }

@@ -125,6 +125,7 @@ async function score(
 ): Promise<void> {
   const { config } = model;
   const weights = weightFeeds(model);
+  await backend.hold(Object.values(weights));
   const programs = kept ?? new ProgramCache(backend);
   let tokens = 0;
   try {
@@ -147,6 +148,7 @@ async function score(
       onProgress?.(tokens);
     }
   } finally {
+    backend.drop(Object.values(weights));
     if (!kept) await programs.release();
   }
 }

@@ -2,7 +2,7 @@
 // reference and critic alike, before training and in it: the same shapes, so the same bits.
 
 import { input } from '../../engine/graph/build.ts';
-import { type Backend, joined, type TensorData } from '../../engine/runtime/backend.ts';
+import { type Backend, type Feeds, joined, type TensorData } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
@@ -94,9 +94,12 @@ export function tokenValues(config: ModelConfig, parameters: Parameters, { packe
 
 /** Passes without gradients, of models of one configuration. */
 export class TokenPasses {
+  private readonly backend: Backend;
+  private readonly held = new Map<Weights, Feeds>();
   private readonly programs: ProgramCache;
 
   constructor(backend: Backend) {
+    this.backend = backend;
     this.programs = new ProgramCache(backend);
   }
 
@@ -111,7 +114,7 @@ export class TokenPasses {
       const { logProbs, entropy } = tokenStatistics(model.config, weightInputs(model), batch, temperature);
       return { logProbs, entropy };
     });
-    const { logProbs, entropy } = await program.run(joined(weightFeeds(model), batch.feeds));
+    const { logProbs, entropy } = await program.run(await this.feedsOf(batch, model));
     return { logProbs, entropy };
   }
 
@@ -121,10 +124,20 @@ export class TokenPasses {
     const program = await this.programs.get(key, () => {
       return { values: tokenValues(model.config, weightInputs(model), batch) };
     });
-    return (await program.run(joined(weightFeeds(model), batch.feeds))).values;
+    return (await program.run(await this.feedsOf(batch, model))).values;
   }
 
   async release(): Promise<void> {
+    for (const weights of this.held.values()) this.backend.drop(Object.values(weights));
+    this.held.clear();
     await this.programs.release();
+  }
+
+  /** A model is held by the backend from its first pass on. */
+  private async feedsOf({ feeds }: TokenBatch, model: Weights): Promise<Feeds> {
+    const weights = this.held.get(model) ?? weightFeeds(model);
+    if (!this.held.has(model)) await this.backend.hold(Object.values(weights));
+    this.held.set(model, weights);
+    return joined(weights, feeds);
   }
 }

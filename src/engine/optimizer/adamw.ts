@@ -3,6 +3,7 @@
 // float64 reference can run it too.
 
 import { add, divide, input, multiply, sqrt, subtract } from '../graph/build.ts';
+import type { Outputs } from '../graph/simplify.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Backend, Program } from '../runtime/backend.ts';
 
@@ -72,7 +73,7 @@ export interface AdamWSlot extends AdamWState<Float32Array> {
 }
 
 /**
- * Updates all slots at once, in place. Writing an output over the input that it comes from is safe here: each state
+ * Updates all slots at once, in place, or where a device holds them. Writing an output over the input that it comes from is safe here: each state
  * is read by one operation only, on whose result the writing operation depends.
  */
 export class AdamW {
@@ -106,7 +107,8 @@ export class AdamW {
         slotName(`new ${name}`, i),
       );
     });
-    return new AdamW(await backend.compile(Object.assign({}, ...outputs)), slots, options);
+    const all: Outputs = Object.assign({}, ...outputs);
+    return new AdamW(await backend.compile(all, Object.keys(all)), slots, options);
   }
 
   /** @param gradients in the slots' order, each as long as its parameter */

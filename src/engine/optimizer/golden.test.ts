@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { openBackend } from '../runtime/onnx-backend.ts';
 import { AdamW, adamwRates } from './adamw.ts';
 import { clipScale, globalNorm } from './clipping.ts';
+import { hostArithmetic } from './gradient-arithmetic.ts';
 import { PairwiseSum } from './pairwise-sum.ts';
 import { scheduleKinds, scheduleMultiplier } from './schedule.ts';
 import { referenceUpdate } from './testing/reference-update.ts';
@@ -97,31 +98,31 @@ describe('clipping', () => {
 });
 
 describe('PairwiseSum', () => {
-  it('adds neighbours first, so that the bits are those of a tree', () => {
+  it('adds neighbours first, so that the bits are those of a tree', async () => {
     // In float32, 1 is lost beside 2²⁴ but not beside another 1.
     const terms = [2 ** 24, 1, 1, 1];
-    const sums = new PairwiseSum(() => [new Float32Array(1)]);
+    const sums = new PairwiseSum(() => [new Float32Array(1)], hostArithmetic.addInto);
     for (const term of terms) {
       const buffer = sums.buffer();
       buffer[0][0] = term;
-      sums.add(buffer);
+      await sums.add(buffer);
     }
     const pair = (a: number, b: number) => Math.fround(a + b);
-    expect(sums.finish()[0][0]).toBe(pair(pair(2 ** 24, 1), pair(1, 1)));
+    expect((await sums.finish())[0][0]).toBe(pair(pair(2 ** 24, 1), pair(1, 1)));
   });
 
-  it('holds no more than log₂ n + 1 buffers', () => {
+  it('holds no more than log₂ n + 1 buffers', async () => {
     let made = 0;
     const sums = new PairwiseSum(() => {
       made += 1;
       return [new Float32Array(1)];
-    });
+    }, hostArithmetic.addInto);
     for (let i = 0; i < 64; i++) {
       const buffer = sums.buffer();
       buffer[0][0] = 1;
-      sums.add(buffer);
+      await sums.add(buffer);
     }
-    expect(sums.finish()[0][0]).toBe(64);
+    expect((await sums.finish())[0][0]).toBe(64);
     expect(made).toBeLessThanOrEqual(7);
   });
 });

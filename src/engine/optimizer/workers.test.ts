@@ -1,20 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { alone, gatheringWorkers, shareOf } from '../runtime/workers.ts';
+import { hostArithmetic } from './gradient-arithmetic.ts';
 import { PairwiseSum } from './pairwise-sum.ts';
 
 /** Terms whose float32 sum depends on the order of additions. */
 const termOf = (index: number): Float32Array =>
   Float32Array.from({ length: 5 }, (_, i) => Math.sin(1 + index * 5 + i) * 10 ** ((index + i) % 7));
 
-function summed(indices: readonly number[]): readonly Float32Array[] {
-  const sums = new PairwiseSum(() => [new Float32Array(5)]);
+async function summed(indices: readonly number[]): Promise<readonly Float32Array[]> {
+  const sums = new PairwiseSum(() => [new Float32Array(5)], hostArithmetic.addInto);
   for (const index of indices) {
     const [buffer] = sums.buffer();
     buffer.set(termOf(index));
-    sums.add([buffer]);
+    await sums.add([buffer]);
   }
-  return sums.finish().map((values) => values.slice());
+  return (await sums.finish()).map((values) => values.slice());
 }
 
 const indices = ([start, end]: readonly [number, number]) =>
@@ -29,14 +30,16 @@ describe('the sum over workers', () => {
         async (count, size) => {
           const shares = Array.from({ length: size }, (_, rank) => indices(shareOf(count, { rank, size })));
           expect(shares.flat()).toEqual(indices([0, count]));
-          const own = shares.map((share) => (share.length > 0 ? summed(share) : [new Float32Array(5)]));
+          const own = await Promise.all(
+            shares.map((share) => (share.length > 0 ? summed(share) : [new Float32Array(5)])),
+          );
           const posted = shares.map((share, rank) => (share.length > 0 ? own[rank] : undefined));
           const gathered = async <T>() => posted.map((value) => value?.map((v) => v.slice())) as T[];
           for (let rank = 0; rank < size; rank++) {
             const workers = gatheringWorkers({ rank, size }, gathered);
             const arrays = own[rank].map((values) => values.slice());
             await workers.reduce(arrays, shares[rank].length > 0);
-            expect(arrays).toEqual(summed(indices([0, count])));
+            expect(arrays).toEqual(await summed(indices([0, count])));
           }
         },
       ),

@@ -14,8 +14,34 @@ export interface Backend {
   readonly threads: number;
   /** Whether `appendAndAttend` leaves a cache where it lies when its outputs are given the arrays of its inputs. */
   readonly appendsInPlace: boolean;
-  /** Compiles a graph; its shapes are fixed. Graphs that differ in sizes only share what is dear to make. */
-  compile(outputs: Outputs): Promise<Program>;
+  /** Whether the tensors that it holds lie in a memory of its own. Where not, an array is its tensor: holding is free. */
+  readonly hasOwnMemory: boolean;
+  /**
+   * Compiles a graph; its shapes are fixed. Graphs that differ in sizes only share what is dear to make.
+   * @param resident outputs that stay on the device: each becomes the value of the array that it is written to, which
+   *   is held from then on
+   */
+  compile(outputs: Outputs, resident?: readonly string[]): Promise<Program>;
+  /**
+   * Holds a tensor for each array: programs that are fed this very array (a view of it is another) use the device's
+   * copy. It is made from the array's values, or stays what it is where the array is held already; each hold wants its
+   * own drop.
+   */
+  hold(arrays: readonly TensorData[]): Promise<void>;
+  /** Arrays that are held: the device's copies get the arrays' values. For whoever wrote to the arrays. */
+  upload(arrays: readonly TensorData[]): Promise<void>;
+  /** Arrays that are held: they get the values of the device's copies. For whoever reads the arrays. */
+  download(arrays: readonly TensorData[]): Promise<void>;
+  /** Frees the copies of arrays that nobody holds any more; what was not downloaded is lost. */
+  drop(arrays: readonly TensorData[]): void;
+  /** Moved since the backend was opened. */
+  traffic(): Traffic;
+}
+
+/** Bytes between this process's memory and the device's own. */
+export interface Traffic {
+  toDevice: number;
+  fromDevice: number;
 }
 
 export interface Program {
@@ -23,7 +49,8 @@ export interface Program {
   readonly outputs: readonly Port[];
   /**
    * Runs once. Inputs are read where they lie; nothing is kept of them afterwards.
-   * @param into arrays that outputs of these names are written to; the others come in fresh arrays
+   * @param into arrays that outputs of these names are written to; the others come in fresh arrays, but one that stays
+   *   on the device must have an array to be the value of
    * @throws ShapeError when an input is missing or has another length than its shape
    */
   run(feeds: Feeds, into?: Feeds): Promise<Record<string, TensorData>>;

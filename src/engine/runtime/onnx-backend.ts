@@ -6,13 +6,15 @@
 // outputs in order and stops at one that is not a tensor, when all given arrays are already written; so a program
 // puts an empty sequence first. Whether the installed binding does so is probed once; if not, outputs are copied.
 
-import { createHash } from 'node:crypto';
+//
+// A device with a memory of its own reads the tensors that it holds there, and leaves there the outputs that are to
+// stay. Their session is another: it makes all of its outputs itself, and what returns is copied from them.
+
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { ShapeError, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { Decomposable } from '../graph/decompose.ts';
-import { type EmittedArray, emit, onnxTypes } from '../graph/emission.ts';
+import { type EmittedArray, emit } from '../graph/emission.ts';
 import type { Outputs } from '../graph/simplify.ts';
-import { describeType, sizeOf } from '../graph/tensor.ts';
 import { encodeModel, type OnnxGraph } from '../onnx/model.ts';
 import {
   allocate,
@@ -23,7 +25,9 @@ import {
   type Program,
   type TensorData,
 } from './backend.ts';
-import { onnxRuntime } from './onnx-runtime.ts';
+import { DeviceMemory } from './device-memory.ts';
+import { createSession, type SessionPlan, SharedSessions } from './onnx-sessions.ts';
+import { elements, requireFit, tensorOf, tensorsOf } from './onnx-tensors.ts';
 
 const stopOutput = '%written';
 const stopMessage = 'Non tensor type is temporarily not supported.';
@@ -61,30 +65,43 @@ export async function openBackend({ device = 'cpu', threads = 2 }: BackendOption
   if (device !== 'cpu') await holdAdapter(device, threads);
   const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
   const sessions = new SharedSessions();
+  const memory = device === 'webgpu' ? new DeviceMemory({ device, threads }) : undefined;
   return {
     device,
     threads,
     // With its copies a step would copy the whole cache.
     appendsInPlace: skipsCopies,
-    compile: (outputs) => compile(outputs, { device, threads, skipsCopies, sessions }),
+    hasOwnMemory: memory !== undefined,
+    compile: (outputs, resident = []) =>
+      compile(outputs, resident, { device, threads, skipsCopies, sessions, memory }),
+    hold: async (arrays) => memory?.hold(arrays),
+    upload: async (arrays) => memory?.upload(arrays),
+    download: async (arrays) => memory?.download(arrays),
+    drop: (arrays) => memory?.drop(arrays),
+    traffic: () => ({ toDevice: 0, fromDevice: 0, ...memory?.traffic }),
   };
-}
-
-interface SessionPlan {
-  device: Device;
-  threads: number;
 }
 
 interface ProgramPlan extends SessionPlan {
   skipsCopies: boolean;
   sessions: SharedSessions;
+  memory?: DeviceMemory;
 }
 
-async function compile(outputs: Outputs, { sessions, skipsCopies, ...plan }: ProgramPlan): Promise<Program> {
+async function compile(
+  outputs: Outputs,
+  resident: readonly string[],
+  { sessions, skipsCopies, memory, ...plan }: ProgramPlan,
+): Promise<Program> {
   const { graph, given, ...ports } = emit(outputs, { lacks: lacking[plan.device] });
+  const staying = memory ? resident.filter((name) => name in outputs) : [];
   const model = encodeModel(skipsCopies ? withStop(graph) : graph);
-  const { session, giveBack } = await sessions.borrow(model, plan);
-  const executable: Executable = { ...ports, session, given: tensorsOf(given), skipsCopies };
+  const { session, giveBack } = await sessions.borrow(model, { ...plan, resident: staying });
+  const { tensors, held } = await giveArrays(given, memory);
+  const executable: Executable = {
+    ...{ ...ports, session, given: tensors, skipsCopies },
+    ...{ memory, resident: new Set(resident), returnsCopies: staying.length > 0 },
+  };
   let isReleased = false;
   return {
     ...ports,
@@ -95,53 +112,25 @@ async function compile(outputs: Outputs, { sessions, skipsCopies, ...plan }: Pro
     async release() {
       if (isReleased) return;
       isReleased = true;
+      memory?.drop(held);
       await giveBack();
     },
   };
 }
 
-/** Sessions by the model that they run: programs that differ in sizes only share one, open as long as one has it. */
-class SharedSessions {
-  private readonly open = new Map<string, { session: Promise<InferenceSession>; borrowers: number }>();
-
-  async borrow(model: Uint8Array, plan: SessionPlan) {
-    const key = createHash('sha256').update(model).digest('hex');
-    const entry = this.open.get(key) ?? { session: createSession(model, plan), borrowers: 0 };
-    this.open.set(key, entry);
-    entry.borrowers += 1;
-    const giveBack = async () => {
-      entry.borrowers -= 1;
-      if (entry.borrowers > 0) return;
-      this.open.delete(key);
-      await (await entry.session).release();
-    };
-    try {
-      return { session: await entry.session, giveBack };
-    } catch (error) {
-      if (this.open.get(key) === entry) this.open.delete(key);
-      throw error;
-    }
+/** The arrays that a graph is given: those that can lie on the device are sent there once. */
+async function giveArrays(given: readonly EmittedArray[], memory?: DeviceMemory) {
+  const tensors = tensorsOf(given);
+  const held: TensorData[] = [];
+  if (!memory) return { tensors, held };
+  for (const { name, type, shape, data } of given) {
+    if (type !== 'float' && type !== 'int32') continue;
+    const array = new elements[type].array(data.buffer as ArrayBuffer);
+    await memory.hold([array]);
+    held.push(array);
+    tensors[name] = memory.tensorFor(array, shape)!;
   }
-}
-
-/** Without this a node that WebGPU has no kernel for would run on the CPU and nobody would know. */
-const webgpuEntries = { disable_cpu_ep_fallback: '1' };
-/** Else a session's threads wait for its next run spinning, 10 to 30 ms, on cores that the next session needs. */
-const otherEntries = { force_spinning_stop: '1' };
-
-async function createSession(model: Uint8Array, { device, threads }: SessionPlan): Promise<InferenceSession> {
-  const options: InferenceSession.SessionOptions = {
-    executionProviders: [device],
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'basic',
-    // Sessions allocate from the process's one heap; see job.ts.
-    enableCpuMemArena: false,
-    enableMemPattern: false,
-    logSeverityLevel: 3,
-    extra: { session: device === 'webgpu' ? webgpuEntries : otherEntries },
-  };
-  return await onnxRuntime().InferenceSession.create(model, options);
+  return { tensors, held };
 }
 
 interface Executable {
@@ -150,59 +139,68 @@ interface Executable {
   outputs: readonly Port[];
   given: Readonly<Record<string, Tensor>>;
   skipsCopies: boolean;
+  memory?: DeviceMemory;
+  resident: ReadonlySet<string>;
+  /** Whether the session writes to no array that it is given. */
+  returnsCopies: boolean;
 }
 
-async function run(
-  { session, inputs, outputs, given, skipsCopies }: Executable,
-  feeds: Feeds,
-  into: Feeds,
-): Promise<Record<string, TensorData>> {
-  const fed: Record<string, Tensor> = {};
-  for (const port of inputs) fed[port.name] = tensorOf(port, feeds[port.name], 'input');
-  Object.assign(fed, given);
+async function run(executable: Executable, feeds: Feeds, into: Feeds): Promise<Record<string, TensorData>> {
+  const { session, outputs, skipsCopies, returnsCopies } = executable;
+  const fed = fedTensors(executable, feeds);
   const results: Record<string, TensorData> = {};
   const fetches: Record<string, Tensor | null> = skipsCopies ? { [stopOutput]: null } : {};
   for (const port of outputs) {
-    results[port.name] = into[port.name] ?? allocate(port);
-    fetches[port.name] = tensorOf(port, results[port.name], 'output');
+    results[port.name] = arrayOf(executable, port, into[port.name]);
+    fetches[port.name] = returnsCopies ? null : tensorOf(port, results[port.name]);
   }
   try {
-    await session.run(fed, fetches);
+    const found = await session.run(fed, fetches);
+    if (executable.memory) await keep(executable, executable.memory, found, results);
   } catch (error) {
     if (!skipsCopies || (error as Error).message !== stopMessage) throw error;
   }
   return results;
 }
 
-const elements = {
-  float: { type: 'float32', array: Float32Array },
-  int32: { type: 'int32', array: Int32Array },
-  int64: { type: 'int64', array: BigInt64Array },
-  bool: { type: 'bool', array: Uint8Array },
-} as const satisfies { [T in EmittedArray['type']]: unknown };
-
-function tensorOf(port: Port, data: TensorData | undefined, role: 'input' | 'output'): Tensor {
-  const { type, array } = elements[onnxTypes[port.dtype]];
-  if (!(data instanceof array) || data.length !== sizeOf(port.shape)) {
-    throw new ShapeError({
-      where: `${role} ${port.name}`,
-      expected: `${describeType(port)} in a ${array.name}`,
-      found: data ? `${data.length} elements in a ${data.constructor.name}` : 'nothing',
-    });
+function fedTensors({ inputs, given, memory }: Executable, feeds: Feeds): Record<string, Tensor> {
+  const fed: Record<string, Tensor> = {};
+  for (const port of inputs) {
+    const data = feeds[port.name];
+    requireFit(port, data, 'input');
+    const own = memory?.tensorFor(data, port.shape);
+    fed[port.name] = own ?? tensorOf(port, data);
+    if (memory && !own) memory.traffic.toDevice += data.byteLength;
   }
-  const { Tensor } = onnxRuntime();
-  return new Tensor(type, data as never, port.shape);
+  return Object.assign(fed, given);
 }
 
-/** What a graph is given with every run, by name. */
-export function tensorsOf(given: readonly EmittedArray[]): Record<string, Tensor> {
-  const { Tensor } = onnxRuntime();
-  return Object.fromEntries(
-    given.map(({ name, type: emitted, shape, data }) => {
-      const { type, array } = elements[emitted];
-      return [name, new Tensor(type, new array(data.buffer as ArrayBuffer) as never, shape)];
-    }),
-  );
+function arrayOf({ resident }: Executable, port: Port, given: TensorData | undefined): TensorData {
+  if (!given && resident.has(port.name)) {
+    throw new Error(`output ${port.name} stays on the device: expected an array to be the value of`);
+  }
+  const array = given ?? allocate(port);
+  requireFit(port, array, 'output');
+  return array;
+}
+
+/** Puts what a device has computed where it belongs: in its memory, or in the arrays. */
+async function keep(
+  { outputs, resident, returnsCopies }: Executable,
+  memory: DeviceMemory,
+  found: InferenceSession.OnnxValueMapType,
+  results: Readonly<Record<string, TensorData>>,
+): Promise<void> {
+  for (const { name } of outputs) {
+    const array = results[name];
+    if (resident.has(name)) {
+      memory.replace(array, found[name]);
+      continue;
+    }
+    if (returnsCopies) array.set(found[name].data as never);
+    memory.traffic.fromDevice += array.byteLength;
+    if (memory.isHeld(array)) await memory.upload([array]);
+  }
 }
 
 function withStop(graph: OnnxGraph): OnnxGraph {
@@ -254,7 +252,10 @@ function stopsBeforeCopies(threads: number): Promise<boolean> {
     const session = await createSession(encodeModel(withStop(negation)), { device: 'cpu', threads });
     const [x, y] = ['x', 'y'].map((name): Port => ({ name, shape: [1], dtype: 'float' }));
     try {
-      const executable = { session, inputs: [x], outputs: [y], given: {}, skipsCopies: true };
+      const executable = {
+        ...{ session, inputs: [x], outputs: [y], given: {} },
+        ...{ skipsCopies: true, resident: new Set<string>(), returnsCopies: false },
+      };
       const results = await run(executable, { x: Float32Array.of(3) }, {});
       return results.y[0] === -3;
     } catch {

@@ -20,9 +20,10 @@ export class ProgramCache {
   /**
    * The program of a key, compiled when it is not there. It is released once `most` others were asked for since.
    * @param graph the same for every call with this key
+   * @param resident outputs that stay on the device; also the same
    */
-  async get(key: string, graph: () => Outputs): Promise<Program> {
-    const program = this.programs.get(key) ?? this.compile(key, graph());
+  async get(key: string, graph: () => Outputs, resident: readonly string[] = []): Promise<Program> {
+    const program = this.programs.get(key) ?? this.compile(key, graph(), resident);
     this.programs.delete(key);
     this.programs.set(key, program);
     if (this.programs.size > this.most) {
@@ -34,8 +35,8 @@ export class ProgramCache {
   }
 
   /** What fails is not kept. */
-  private compile(key: string, outputs: Outputs): Promise<Program> {
-    const program = this.backend.compile(outputs);
+  private compile(key: string, outputs: Outputs, resident: readonly string[]): Promise<Program> {
+    const program = this.backend.compile(outputs, resident);
     program.catch(() => {
       if (this.programs.get(key) === program) this.programs.delete(key);
     });

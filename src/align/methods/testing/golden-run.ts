@@ -7,13 +7,13 @@ import type { Tensor } from '../../../engine/graph/tensor.ts';
 import { adamwRates } from '../../../engine/optimizer/adamw.ts';
 import { clipScale, globalNorm } from '../../../engine/optimizer/clipping.ts';
 import { referenceUpdate } from '../../../engine/optimizer/testing/reference-update.ts';
+import { type MicroBatch, UpdateStep } from '../../../engine/optimizer/update-step.ts';
 import { openBackend } from '../../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../../engine/runtime/reference.ts';
 import { loadModel, type Model } from '../../../language/checkpoint/checkpoint.ts';
 import type { Parameters } from '../../../language/model/forward.ts';
 import { goldenFolder, hasGolden, readGolden } from '../../../language/model/testing/golden.ts';
 import type { TokenRow } from '../../data/token-row.ts';
-import { type MicroBatch, Trainer } from '../../run/trainer.ts';
 
 interface GoldenPair {
   prompt: number[];
@@ -71,7 +71,7 @@ export function* referenceSteps({
     const { loss, measures } = graph(parameters);
     const weights = names.map((name) => [name, states.get(name)!.parameter]);
     const outputs: Record<string, Tensor> = { loss, ...measures, ...slopesOf(loss, parameters) };
-    const found = interpret(outputs, { ...feeds, ...exactFeeds?.(step), ...Object.fromEntries(weights) });
+    const found = interpret(outputs, { ...feeds(), ...exactFeeds?.(step), ...Object.fromEntries(weights) });
     const gradientNorm = globalNorm(names.map((name) => found[`d ${name}`]));
     const rates = adamwRates(options, {
       ...{ learningRate: lr, weightDecay: weight_decay, step: step + 1 },
@@ -98,10 +98,14 @@ export async function* trainerSteps({ model, parameters, batchesOf }: GoldenRun)
   const trained = Object.entries(parameters).map(([name, tensor]) => {
     return { name, tensor, values: model.parameters.get(name)!, weightDecay: weight_decay };
   });
-  const trainer = new Trainer(await openBackend({ threads: 1 }), trained, {
-    adamw: { beta1: betas[0], beta2: betas[1], epsilon: eps },
-    ...{ clipNorm: clip_norm, patience: 1 },
-  });
+  const trainer = new UpdateStep(
+    await openBackend({ threads: 1 }),
+    { trained },
+    {
+      adamw: { beta1: betas[0], beta2: betas[1], epsilon: eps },
+      ...{ clipNorm: clip_norm, patience: 1 },
+    },
+  );
   try {
     for (let step = 0; step < 12; step++) yield await trainer.step(batchesOf(step), lr);
   } finally {

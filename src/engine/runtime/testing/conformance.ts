@@ -94,9 +94,12 @@ export function describeConformance(open: () => Promise<Backend>, { repetition }
   });
 
   describe('contract', () => describeContract(() => backend));
+
+  describe('tensors that stay on the device', () => describeResidency(() => backend));
 }
 
-function describeContract(backend: () => Backend): void {
+/** What every backend promises besides values. */
+export function describeContract(backend: () => Backend): void {
   const [a, b, count] = [input('a', [2, 3]), input('b', [3, 2]), input('count', [2], 'int')];
   let program: Program;
   const feeds = {
@@ -201,5 +204,127 @@ function describeContract(backend: () => Backend): void {
     const other = await backend().compile({ y: multiply(a, 2) });
     await other.release();
     await expect(other.run({ a: feeds.a })).rejects.toThrow();
+  });
+}
+
+/** What a backend promises of tensors that it holds. */
+export function describeResidency(backend: () => Backend): void {
+  const N = 5;
+  const x = input('x', [N]);
+  const ramp = () => Float32Array.from({ length: N }, (_, i) => i);
+  const values = (array: TensorData) => Array.from(array);
+  let counter: Program;
+  let doubler: Program;
+  beforeAll(async () => {
+    counter = await backend().compile({ next: add(x, 1), sum: total(x) }, ['next']);
+    doubler = await backend().compile({ doubled: multiply(x, 2) });
+  });
+  afterAll(async () => {
+    await counter.release();
+    await doubler.release();
+  });
+  const doubled = async (array: TensorData) => values((await doubler.run({ x: array })).doubled);
+
+  it('carries an output over into the next run, and returns the others', async () => {
+    const array = ramp();
+    const sums: number[] = [];
+    for (let run = 0; run < 3; run++) sums.push((await counter.run({ x: array }, { next: array })).sum[0]);
+    expect(sums).toEqual([10, 15, 20]);
+    await backend().download([array]);
+    expect(values(array)).toEqual([3, 4, 5, 6, 7]);
+    backend().drop([array]);
+  });
+
+  it('leaves the array that an output was computed from as it was, when it goes to another', async () => {
+    const [from, to] = [ramp(), new Float32Array(N)];
+    await backend().hold([from]);
+    await counter.run({ x: from }, { next: to });
+    expect(await doubled(from)).toEqual([0, 2, 4, 6, 8]);
+    expect(await doubled(to)).toEqual([2, 4, 6, 8, 10]);
+    backend().drop([from, to]);
+  });
+
+  it('sees what was written to an array once it is uploaded', async () => {
+    const array = ramp();
+    await backend().hold([array]);
+    array[0] = 9;
+    if (backend().hasOwnMemory) expect(await doubled(array)).toEqual([0, 2, 4, 6, 8]);
+    await backend().upload([array]);
+    expect(await doubled(array)).toEqual([18, 2, 4, 6, 8]);
+    await backend().download([array]);
+    expect(values(array)).toEqual([9, 1, 2, 3, 4]);
+    backend().drop([array]);
+  });
+
+  it('sees what a program wrote to an array that is held', async () => {
+    const array = ramp();
+    await backend().hold([array]);
+    await doubler.run({ x: array }, { doubled: array });
+    expect(values(array)).toEqual([0, 2, 4, 6, 8]);
+    expect(await doubled(array)).toEqual([0, 4, 8, 12, 16]);
+    backend().drop([array]);
+  });
+
+  it('keeps what is held until each holder has dropped it, and is asked for nothing by those who never held', async () => {
+    const array = ramp();
+    await backend().hold([array]);
+    await counter.run({ x: array }, { next: array });
+    await backend().hold([array]);
+    backend().drop([array]);
+    expect(await doubled(array)).toEqual([2, 4, 6, 8, 10]);
+    await backend().download([array]);
+    backend().drop([array]);
+    array[0] = 5;
+    expect(await doubled(array)).toEqual([10, 4, 6, 8, 10]);
+    backend().drop([array]);
+    await backend().upload([array]);
+    expect(await doubled(array)).toEqual([10, 4, 6, 8, 10]);
+  });
+
+  it('takes a tensor that it holds in any shape of as many elements', async () => {
+    const array = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const [a, b] = [input('a', [2, 3]), input('b', [3, 2])];
+    const program = await backend().compile({ product: matmul(a, b), turned: cast(b, 'int') }, ['turned']);
+    const turned = new Int32Array(6);
+    await backend().hold([array]);
+    const { product } = await program.run({ a: array, b: array }, { turned });
+    expect(values(product)).toEqual([22, 28, 49, 64]);
+    const integers = await backend().compile({
+      twice: add(input('count', [6], 'int'), input('count', [6], 'int')),
+    });
+    expect(values((await integers.run({ count: turned })).twice)).toEqual([2, 4, 6, 8, 10, 12]);
+    backend().drop([array, turned]);
+    await Promise.all([program.release(), integers.release()]);
+  });
+
+  it('keeps a program apart from one that leaves nothing', async () => {
+    const returning = await backend().compile({ next: add(x, 1), sum: total(x) });
+    const array = ramp();
+    const { next } = await returning.run({ x: array });
+    expect(values(next)).toEqual([1, 2, 3, 4, 5]);
+    await returning.release();
+  });
+
+  it('refuses to leave an output that is the value of no array', async () => {
+    await expect(counter.run({ x: ramp() })).rejects.toThrow(/^output next/);
+  });
+
+  it('moves what it does not hold, and nothing else', async () => {
+    const [array, other] = [ramp(), ramp()];
+    const start = backend().traffic();
+    const moved = () => {
+      const { toDevice, fromDevice } = backend().traffic();
+      return [toDevice - start.toDevice, fromDevice - start.fromDevice];
+    };
+    const bytes = backend().hasOwnMemory ? 4 : 0;
+    await backend().hold([array]);
+    expect(moved()).toEqual([N * bytes, 0]);
+    for (let run = 0; run < 3; run++) await counter.run({ x: array }, { next: array });
+    expect(moved()).toEqual([N * bytes, 3 * bytes]);
+    await doubler.run({ x: other });
+    expect(moved()).toEqual([2 * N * bytes, (N + 3) * bytes]);
+    await backend().download([array]);
+    expect(moved()).toEqual([2 * N * bytes, (2 * N + 3) * bytes]);
+    backend().drop([array]);
   });
 }
