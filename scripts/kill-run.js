@@ -78,7 +78,7 @@ function drawMoments(stages, count) {
   });
 }
 
-const timeKeys = new Set(['time', 'seconds', 'tokensPerSecond']);
+const timeKeys = new Set(['time', 'seconds', 'tokens_per_second']);
 const withoutTimes = (key, value) => (timeKeys.has(key) ? undefined : value);
 
 /** Hashes of what a run computed, by path. */

@@ -28,10 +28,10 @@ const told = {
 const logged = steps.filter(({ step }, i) => step % logEvery === 0 || i === steps.length - 1);
 const lines = [
   told,
-  ...logged.map(({ step, tokens, loss, learningRate }) => ({
+  ...logged.map(({ step, tokens, loss, learning_rate }) => ({
     ...{ step, tokens },
     loss: Number(loss.toPrecision(4)),
-    learningRate: Number(learningRate.toPrecision(3)),
+    learning_rate: Number(learning_rate.toPrecision(3)),
   })),
 ];
 

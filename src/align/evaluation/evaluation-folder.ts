@@ -9,6 +9,7 @@ import { UserError } from '../../engine/errors.ts';
 import { locateModel } from '../../language/checkpoint/checkpoint.ts';
 import { commitFolder, hashFolder, verifyFolder } from '../../language/checkpoint/commit.ts';
 import { diskFiles, errorCode } from '../../language/checkpoint/files.ts';
+import { toStored } from '../../language/stored-names.ts';
 import { readBytes } from '../data/read.ts';
 import { differingWords, type Recipe, readRecipeWords, recipeText } from '../run/recipe.ts';
 import { type Answer, answersFile, summaryFile } from './answers.ts';
@@ -106,8 +107,8 @@ export async function commitEvaluation(
     const write = (name: string, text: string) => diskFiles.write(join(staging, name), [Buffer.from(text)]);
     await write(recipeFile, recipeText(recipeOf(options)));
     await write(inputsFile, `${JSON.stringify(inputs, null, 2)}\n`);
-    await write(answersFile, answers.map((answer) => `${JSON.stringify(answer)}\n`).join(''));
-    await write(summaryFile, `${JSON.stringify(summary, null, 2)}\n`);
+    await write(answersFile, answers.map((answer) => `${JSON.stringify(toStored(answer))}\n`).join(''));
+    await write(summaryFile, `${JSON.stringify(toStored(summary), null, 2)}\n`);
   });
 }
 

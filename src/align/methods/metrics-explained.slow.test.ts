@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JobContext } from '../../engine/runtime/job.ts';
+import { toStored } from '../../language/stored-names.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import { writePreferences } from '../run/testing/tiny-comparisons.ts';
 import { saveTinyModel, tinyConfig, trainingDefaults, writeDemonstrations } from '../run/testing/tiny-run.ts';
@@ -90,7 +91,7 @@ const runs: Readonly<Record<string, (out: string, context: Context) => Promise<u
   },
 };
 
-/** Fields of the event and names of the method's own measures. */
+/** Fields of the event as it is written, and names of the method's own measures. */
 function namesIn({ type, step, metrics = {}, ...fields }: StepEvent): string[] {
   const watched = (name: string) => (name.startsWith('watch/') ? 'watch/NAME' : name);
   return [...Object.keys(fields), ...Object.keys(metrics).map(watched)];
@@ -99,7 +100,7 @@ function namesIn({ type, step, metrics = {}, ...fields }: StepEvent): string[] {
 it.each(Object.keys(runs))('%s says nothing of a step that its page does not explain', async (method) => {
   const told = new Set<string>();
   const emit = (event: RunEvent) => {
-    if (event.type === 'step') for (const name of namesIn(event)) told.add(name);
+    if (event.type === 'step') for (const name of namesIn(toStored(event) as StepEvent)) told.add(name);
   };
   await runs[method](join(root, method), { emit, signal: new AbortController().signal });
   const page = readFileSync(`docs/methods/${method.split(' ')[0]}.md`, 'utf8');

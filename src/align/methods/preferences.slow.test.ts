@@ -221,14 +221,14 @@ describe('DPO', () => {
     const run = newRun();
     await trainDpo(run, {}, 2);
     const file = join(run, 'reference-log-probs.json');
-    const { sha256, logProbs } = JSON.parse(readFileSync(file, 'utf8'));
+    const { sha256, log_probs: logProbs } = JSON.parse(readFileSync(file, 'utf8'));
     expect([logProbs.length, sha256.length]).toEqual([48, 64]);
     const written = statSync(file).mtimeMs;
     await trainDpo(run, { resume: true });
     expect(statSync(file).mtimeMs).toBe(written);
-    writeFileSync(file, JSON.stringify({ sha256: 'of another', logProbs: [] }));
+    writeFileSync(file, JSON.stringify({ sha256: 'of another', log_probs: [] }));
     await trainDpo(run, { resume: true });
-    expect(JSON.parse(readFileSync(file, 'utf8')).logProbs).toEqual(logProbs);
+    expect(JSON.parse(readFileSync(file, 'utf8')).log_probs).toEqual(logProbs);
   });
 
   it('does not ask a reference that the loss does not use', async () => {

@@ -9,6 +9,7 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
+import { fromStored, toStored } from '../../language/stored-names.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { type ScoringOptions, sequenceLogProbs } from '../scoring/sequences.ts';
 
@@ -52,12 +53,12 @@ function identify(model: string, sequences: readonly TokenRow[]): string {
 }
 
 async function readKept(file: string): Promise<Kept | undefined> {
-  return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
+  return existsSync(file) ? (fromStored(JSON.parse(await readFile(file, 'utf8'))) as Kept) : undefined;
 }
 
 /** The old file or the whole new one, never between. */
 async function replaceFile(file: string, kept: Kept): Promise<void> {
-  await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(kept)}\n`)]);
+  await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(toStored(kept))}\n`)]);
   await diskFiles.rename(`${file}.new`, file);
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel } from '../../language/checkpoint/checkpoint.ts';
+import { fromStored } from '../../language/stored-names.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import {
   saveTinyModel,
@@ -67,7 +68,7 @@ const samplesOf = (run: string, round: number): Sample[] =>
   readFileSync(join(run, 'samples', `round-${round}.jsonl`), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line));
+    .map((line) => fromStored(JSON.parse(line)) as Sample);
 const steps = () => events.filter((event): event is StepEvent => event.type === 'step');
 
 describe('rejection sampling', () => {

@@ -14,6 +14,7 @@ import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
 import { headWeight, initialHeadWeight } from '../../language/model/scalar-head.ts';
+import { fromStored, toStored } from '../../language/stored-names.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
@@ -198,13 +199,13 @@ async function conclude(
     ...(pairs.length > 0 && rewardQuality(pairs)),
   };
   const file = join(out, reportFile);
-  await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)]);
+  await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(toStored(report), null, 2)}\n`)]);
   await diskFiles.rename(`${file}.new`, file);
 }
 
 const reportFile = 'quality.json';
 const readReport = async (out: string): Promise<RewardReport> =>
-  JSON.parse(await readFile(join(out, reportFile), 'utf8'));
+  fromStored(JSON.parse(await readFile(join(out, reportFile), 'utf8'))) as RewardReport;
 
 const answerLength = ({ isTrained }: TokenRow): number => isTrained.reduce((count, flag) => count + flag, 0);
 

@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { open, readFile, truncate } from 'node:fs/promises';
+import { fromStored, toStored } from '../../language/stored-names.ts';
 import type { Sample } from './best-of.ts';
 
 /** Samples of the whole chunks; the file is cut after them. @param sizes lines of each chunk */
@@ -14,7 +15,7 @@ export async function keepWholeChunks(file: string, sizes: readonly number[]): P
   for (const size of sizes) {
     const lines = wholeLines(bytes, end, size);
     if (!lines) break;
-    chunks.push(lines.texts.map((text) => JSON.parse(text)));
+    chunks.push(lines.texts.map((text) => fromStored(JSON.parse(text)) as Sample));
     end = lines.end;
   }
   if (end < bytes.length) await truncate(file, end);
@@ -41,7 +42,7 @@ function wholeLines(
 export async function appendChunk(file: string, samples: readonly Sample[]): Promise<void> {
   const handle = await open(file, 'a');
   try {
-    await handle.appendFile(samples.map((sample) => `${JSON.stringify(sample)}\n`).join(''));
+    await handle.appendFile(samples.map((sample) => `${JSON.stringify(toStored(sample))}\n`).join(''));
     await handle.sync();
   } finally {
     await handle.close();

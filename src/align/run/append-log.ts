@@ -2,6 +2,7 @@
 // never stops the run: a log is worth less than the training it describes.
 
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { type Listed, toStored } from '../../language/stored-names.ts';
 
 export interface LogRecord {
   type: string;
@@ -23,8 +24,8 @@ export class AppendLog {
     this.size = fstatSync(this.file).size;
   }
 
-  append(record: object): void {
-    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+  append<T extends object>(record: T & Listed<T>): void {
+    const line = Buffer.from(`${JSON.stringify(toStored<T>(record))}\n`);
     try {
       writeFully(this.file, line);
       this.size += line.length;

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { UserError } from '../../engine/errors.ts';
+import { fromStored } from '../../language/stored-names.ts';
 import { AppendLog } from './append-log.ts';
 import { type RunEvent, RunEvents } from './events.ts';
 import { RunFolder } from './run-folder.ts';
@@ -82,7 +83,7 @@ function log(name: string, file: string): object[] {
   const lines = readFileSync(join(root, name, file), 'utf8').split('\n');
   expect(lines.pop()).toBe('');
   return lines.map((line) => {
-    const { time, ...rest } = JSON.parse(line);
+    const { time, ...rest } = fromStored(JSON.parse(line)) as { time: string };
     expect(Date.parse(time)).toBeGreaterThan(0);
     return rest;
   });
@@ -111,6 +112,13 @@ describe('the run folder', () => {
       prompt: 'Say "안녕".\n',
       completion: 'hello 4',
     });
+  });
+
+  it('names what it stores in snake_case', () => {
+    play(open(), 0, 1);
+    const [started, step] = readFileSync(join(root, 'run', 'events.jsonl'), 'utf8').split('\n');
+    expect(JSON.parse(started)).toMatchObject({ total_steps: 4 });
+    expect(JSON.parse(step)).toMatchObject({ tokens_per_second: 50, gradient_norm: 1, learning_rate: 1e-4 });
   });
 
   it.each([

@@ -91,10 +91,10 @@ export async function forecastPipeline(plan: Plan): Promise<Map<string, Forecast
       const parameters = sizes && { parameters: sizes.parameters };
       const known = measuredAs(stage, measured);
       if (!known) return [stage.name, { ...rough.forecast(stage, sizes), ...parameters }];
-      const { seconds, peak_memory_bytes } = known;
+      const { seconds, peakMemoryBytes } = known;
       return [
         stage.name,
-        { seconds: seconds!, memoryBytes: peak_memory_bytes!, basis: 'measured', ...parameters },
+        { seconds: seconds!, memoryBytes: peakMemoryBytes!, basis: 'measured', ...parameters },
       ];
     }),
   );

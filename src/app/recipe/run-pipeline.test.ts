@@ -210,7 +210,7 @@ describe('a forecast', () => {
     expect(beside.get('hello')).toEqual({
       basis: 'measured',
       seconds: stages[0].seconds,
-      memoryBytes: stages[0].peak_memory_bytes,
+      memoryBytes: stages[0].peakMemoryBytes,
     });
   });
 });

@@ -189,7 +189,7 @@ class PipelineRunner {
   private note(stage: PlannedStage, status: PipelineStatus, record?: StageRecord): void {
     const found = record && {
       seconds: record.seconds,
-      peak_memory_bytes: record.peakMemoryBytes,
+      peakMemoryBytes: record.peakMemoryBytes,
       result: record.result,
     };
     Object.assign(this.entry(stage), { status, ...found });

@@ -6,6 +6,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
+import { fromStored, toStored } from '../../language/stored-names.ts';
 import type { PlannedStage } from './plan-pipeline.ts';
 
 export interface StageRecord {
@@ -35,18 +36,14 @@ export async function stageState({ folder, key }: PlannedStage): Promise<StageSt
 /** @returns undefined where there is none that can be read */
 async function readStageRecord(folder: string): Promise<StageRecord | undefined> {
   try {
-    const { key, seconds, peak_memory_bytes, result } = JSON.parse(
-      await readFile(join(folder, recordName), 'utf8'),
-    );
-    return { key, seconds, peakMemoryBytes: peak_memory_bytes, result };
+    return fromStored(JSON.parse(await readFile(join(folder, recordName), 'utf8'))) as StageRecord;
   } catch {
     return undefined;
   }
 }
 
 export async function writeStageRecord(folder: string, record: StageRecord): Promise<void> {
-  const { peakMemoryBytes, ...rest } = record;
-  await writeJson(join(folder, recordName), { ...rest, peak_memory_bytes: peakMemoryBytes });
+  await writeJson(join(folder, recordName), record);
 }
 
 /** The old file or the whole new one, never between. @throws UserError when the disk refuses */
@@ -54,7 +51,7 @@ export async function writeJson(path: string, value: object): Promise<void> {
   await onDisk(path, async () => {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${process.pid}.new`;
-    const text = `${JSON.stringify(value, null, 2)}\n`;
+    const text = `${JSON.stringify(toStored(value), null, 2)}\n`;
     await diskFiles.write(temporary, [new TextEncoder().encode(text)]);
     await diskFiles.rename(temporary, path);
     await diskFiles.sync(dirname(path));

@@ -35,8 +35,9 @@ export interface CheckpointRecord {
 
 const recordVersion = 1;
 
-export function recordToJson(record: CheckpointRecord): Record<string, unknown> {
-  return { format: 'heed checkpoint', version: recordVersion, ...record };
+export function recordToJson({ rewardStatistics, ...rest }: CheckpointRecord): Record<string, unknown> {
+  const record = { format: 'heed checkpoint', version: recordVersion, ...rest };
+  return rewardStatistics ? { ...record, reward_statistics: rewardStatistics } : record;
 }
 
 /** @throws FormatError for a malformed record or an unknown kind; UserError for a version newer than this one */
@@ -45,7 +46,7 @@ export function parseRecord(json: unknown, where: string): CheckpointRecord {
   fields.version('version', recordVersion);
   const kind = checkpointKinds.find((name) => name === fields.get('kind'));
   if (!kind) throw fields.fault('kind', `one of ${checkpointKinds.join(', ')}`);
-  const [lineage, base, statistics] = ['lineage', 'base', 'rewardStatistics'].map((k) => fields.object(k));
+  const [lineage, base, statistics] = ['lineage', 'base', 'reward_statistics'].map((k) => fields.object(k));
   return {
     kind,
     ...(lineage && { lineage: parseLineage(lineage) }),

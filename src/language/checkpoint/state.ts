@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { FormatError } from '../../engine/errors.ts';
 import { Fields } from '../model/config-fields.ts';
 import { readJsonFile } from '../read-file.ts';
+import { fromStored, toStored } from '../stored-names.ts';
 import { loadModel, type Model, writeModelFiles } from './checkpoint.ts';
 import {
   clearDiscarded,
@@ -63,7 +64,7 @@ async function writeState(staging: string, { step, model, optimizer, state }: Tr
   await writeModelFiles(modelFolder, model, { files });
   await writeManifest(modelFolder, files);
   await writeSafetensors(join(staging, 'optimizer.safetensors'), optimizer, { files });
-  const json = `${JSON.stringify({ version: stateVersion, step, state }, null, 2)}\n`;
+  const json = `${JSON.stringify({ version: stateVersion, step, state: toStored(state) }, null, 2)}\n`;
   await files.write(join(staging, 'state.json'), [new TextEncoder().encode(json)]);
 }
 
@@ -133,7 +134,7 @@ async function loadStep(target: string, step: number): Promise<TrainingState> {
     step,
     model,
     optimizer: await readAll(join(folder, 'optimizer.safetensors')),
-    state: fields.get('state'),
+    state: fromStored(fields.get('state')),
   };
 }
 

@@ -8,6 +8,7 @@ import { UserError } from '../../../engine/errors.ts';
 import { locateModel } from '../../../language/checkpoint/checkpoint.ts';
 import { hashFolder } from '../../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../../language/checkpoint/files.ts';
+import { toStored } from '../../../language/stored-names.ts';
 import { fingerprintFile } from '../../data/fingerprint.ts';
 import { cutLogAfter } from '../../run/append-log.ts';
 import { RunFolder } from '../../run/run-folder.ts';
@@ -92,7 +93,7 @@ export class LabelFolder {
   ): Promise<void> {
     await this.write('preferences.jsonl', jsonLines(preferences));
     if (rankings.length > 0) await this.write('rankings.jsonl', jsonLines(rankings));
-    await this.write(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+    await this.write(reportFile, `${JSON.stringify(toStored(report), null, 2)}\n`);
   }
 
   close(): void {
@@ -135,5 +136,5 @@ function countLines(path: string): number {
 }
 
 function jsonLines(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  return rows.map((row) => `${JSON.stringify(toStored(row))}\n`).join('');
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Model, saveModel } from '../../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../../language/model/config.ts';
 import { initialParameter, parameterSpecs } from '../../../language/model/parameters.ts';
+import { fromStored } from '../../../language/stored-names.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
 import { trainTokenizer } from '../../../language/text/train.ts';
 import type { TrainingOptions } from '../gradient-learner.ts';
@@ -102,7 +103,10 @@ export const trainingDefaults: Omit<TrainingOptions, 'out'> & { strict: boolean 
 export function timelessLog(run: string): Record<string, unknown>[] {
   const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').trimEnd().split('\n');
   return lines.map((line) => {
-    const { time, tokensPerSecond, seconds, ...rest } = JSON.parse(line);
+    const { time, tokensPerSecond, seconds, ...rest } = fromStored(JSON.parse(line)) as Record<
+      string,
+      unknown
+    >;
     return rest;
   });
 }
