@@ -9,7 +9,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   engine: ['onnx', 'graph', 'runtime', 'optimizer'],
   language: ['text', 'model', 'checkpoint', 'generation'],
   align: ['data', 'objectives', 'scoring', 'run', 'monitor', 'methods', 'worlds', 'evaluation'],
-  app: ['recipe', 'report', 'label', 'studio', 'serve', 'cli'],
+  app: ['stages', 'recipe', 'report', 'label', 'studio', 'serve', 'cli'],
 };
 
 const groupNames = Object.keys(groups);

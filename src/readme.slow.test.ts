@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { optionSpecs } from './app/cli/command.ts';
 import { commands } from './app/cli/commands.ts';
+import { optionSpecs } from './app/stages/options.ts';
 
 interface Block {
   language: string;

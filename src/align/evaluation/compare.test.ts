@@ -47,7 +47,7 @@ function put(name: string, answers: readonly Answer[]): string {
 describe('comparing evaluations', () => {
   it('gives changes by hand-counted pairs, coaching apart from the rest', async () => {
     const [evals, baseline] = [put('after', after), put('before', before)];
-    const { comparisons } = await compareEvaluations([evals], baseline);
+    const { comparisons } = await compareEvaluations({ evals: [evals], baseline });
     const [{ n, changes }] = comparisons;
     expect(n).toBe(5);
     // One gained and one lost; gold +0.3, +0.2, 0, −0.8; two won, one tie, one lost.
@@ -85,14 +85,16 @@ describe('comparing evaluations', () => {
 
   it('names a folder that holds no evaluation, and a broken line', async () => {
     mkdirSync(join(root, 'empty'));
-    await expect(compareEvaluations([], join(root, 'empty'))).rejects.toThrow(
+    await expect(compareEvaluations({ evals: [], baseline: join(root, 'empty') })).rejects.toThrow(
       /a folder that heed eval wrote/,
     );
-    await expect(compareEvaluations([], join(root, 'nowhere'))).rejects.toThrow(
+    await expect(compareEvaluations({ evals: [], baseline: join(root, 'nowhere') })).rejects.toThrow(
       /expected a folder, got nothing/,
     );
     const broken = put('broken', before.slice(0, 1));
     writeFileSync(join(broken, 'answers.jsonl'), `${JSON.stringify(before[0])}\n{"index":\n`);
-    await expect(compareEvaluations([], broken)).rejects.toThrow(/answers\.jsonl:2: expected an answer/);
+    await expect(compareEvaluations({ evals: [], baseline: broken })).rejects.toThrow(
+      /answers\.jsonl:2: expected an answer/,
+    );
   });
 });

@@ -32,12 +32,17 @@ export interface CompareResult {
   comparisons: Comparison[];
 }
 
+export interface CompareOptions {
+  /** Folders that heed eval wrote. */
+  evals: readonly string[];
+  /** Another one. */
+  baseline: string;
+}
+
 /**
- * @param evals    folders that heed eval wrote
- * @param baseline another one
  * @throws UserError when a folder is none of these, or when it answers other requests than the baseline
  */
-export async function compareEvaluations(evals: readonly string[], baseline: string): Promise<CompareResult> {
+export async function compareEvaluations({ evals, baseline }: CompareOptions): Promise<CompareResult> {
   const before = await readAnswers(baseline);
   const comparisons: Comparison[] = [];
   for (const folder of evals) {

@@ -87,7 +87,7 @@ async function answerAll(
   const backend = await openBackend(options);
   const { model, tokenizer } = asked;
   const generator = new Generator(backend, model, {
-    batchSize: options.batchSize,
+    batchSize: options.generationBatchSize,
     tokenizer: tokenizer.tokenizer,
   });
   let done = 0;

@@ -25,7 +25,8 @@ export interface EvaluateOptions {
   seed: number;
   device: Device;
   threads: number;
-  batchSize: number;
+  /** Completions generated at once. */
+  generationBatchSize: number;
   /** Positions a run of the reward and reference models. */
   batchTokens: number;
   resume: boolean;

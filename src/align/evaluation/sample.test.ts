@@ -41,7 +41,7 @@ async function sample(
     temperature: 0,
     device: 'cpu',
     threads: 1,
-    batchSize: 8,
+    generationBatchSize: 8,
     strict: false,
     ...settings,
   };
@@ -76,7 +76,7 @@ describe.skipIf(isMissing)('sampling completions (golden)', () => {
   it('draws each prompt and sample by its own numbers, the same in any batch', async () => {
     const settings = { temperature: 1, samples: 3, seed: 7 };
     const together = await sample(settings, idRows);
-    const oneByOne = await sample({ ...settings, batchSize: 1 }, idRows);
+    const oneByOne = await sample({ ...settings, generationBatchSize: 1 }, idRows);
     expect(idsOf(oneByOne)).toEqual(idsOf(together));
     expect(new Set(idsOf(together).map(String)).size).toBe(9);
     expect(together.completions.map(({ line, sample: n }) => [line, n])).toEqual(

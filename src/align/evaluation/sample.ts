@@ -37,7 +37,7 @@ export interface SampleOptions extends SamplingOptions {
   seed: number;
   device: Device;
   threads: number;
-  batchSize: number;
+  generationBatchSize: number;
   /** Stop at the first row without a usable prompt. */
   strict: boolean;
 }
@@ -81,7 +81,7 @@ export async function sampleCompletions(
   const faults: RowFault[] = [];
   const prompts = await collectPrompts(options, asked, faults, emit);
   const generator = new Generator(await openBackend(options), asked.model, {
-    batchSize: options.batchSize,
+    batchSize: options.generationBatchSize,
     tokenizer: asked.tokenizer?.tokenizer,
   });
   const begun = performance.now();

@@ -13,9 +13,10 @@ export interface PpoOptions extends RunOptions, OptimizerOptions {
   reference?: string;
   /** What the critic begins as; default the first reward model, else the policy with a head of zeros. */
   valueModel?: string;
-  /** As they were asked for, for the recipe; `RewardSpecs` say what they mean. */
+  /** Each a model's folder, FILE.js#NAME or kata:NAME, with an optional weight such as *0.5. */
   reward: string[];
   watch: string[];
+  /** Folders of reward models. */
   ensemble: string[];
   data: string[];
   template: PromptTemplate;

@@ -10,6 +10,7 @@ import { copyWeights, type Weights } from '../../language/model/weights.ts';
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
+import { parseRewards } from './reward-specs.ts';
 import { loadRewards, type Rewards, requireSameTokenizer } from './rewards.ts';
 
 export interface PpoParts extends PromptedPolicy {
@@ -22,13 +23,19 @@ export interface PpoParts extends PromptedPolicy {
   ensemble: Rewards;
 }
 
+/** @param given the rewards, instead of what the options' texts say */
 export async function assemble(
   options: PpoOptions,
-  specs: RewardSpecs,
+  given: RewardSpecs | undefined,
   backend: Backend,
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
   requireMeaning(options);
+  const specs = given ?? {
+    reward: parseRewards(options.reward),
+    watch: parseRewards(options.watch),
+    ensemble: options.ensemble.map((model) => ({ model })),
+  };
   const prompted = await loadPromptedPolicy(options, onFault);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;

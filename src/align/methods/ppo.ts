@@ -42,11 +42,12 @@ export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 
 /**
  * Trains a policy by PPO.
+ * @param options.specs instead of what `reward`, `watch` and `ensemble` say
  * @throws UserError before any training when models, rewards or prompts cannot be used; the signal's reason when it
  * aborts before the first step
  */
 export async function ppo(
-  { specs, ...options }: PpoOptions & { specs: RewardSpecs },
+  { specs, ...options }: PpoOptions & { specs?: RewardSpecs },
   context: JobContext<RunEvent>,
 ): Promise<PpoResult> {
   const run = openRun('ppo', options, context);

@@ -136,7 +136,7 @@ describe('a reward model', () => {
       file,
       '{"prompt":"red cat?","completion":" sings"}\n{"prompt":"a?","completion":" falls"}\n',
     );
-    const { quality } = await trainReward(newRun(), { maxSteps: 1, sftAnswers: [file] });
+    const { quality } = await trainReward(newRun(), { maxSteps: 1, sftCompletions: [file] });
     expect(quality!.statistics).toMatchObject({ n: 2, answers: [file] });
   });
 

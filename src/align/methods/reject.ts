@@ -22,6 +22,7 @@ import { openRun } from '../run/open-run.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
+import { parseRewards } from './reward-specs.ts';
 import { loadRewards, type RewardSpec } from './rewards.ts';
 import { RoundSamples } from './round-samples.ts';
 import { demonstrationSource } from './sft.ts';
@@ -32,7 +33,7 @@ export interface RejectOptions extends TrainingOptions {
   data: string[];
   template: PromptTemplate;
   strict: boolean;
-  /** As it was asked for, for the recipe; `specs` says what it means. */
+  /** Each a model's folder, FILE.js#NAME or kata:NAME, with an optional weight such as *0.5. */
   reward: string[];
   /** Answers to each prompt in a round (n). */
   samples: number;
@@ -67,17 +68,18 @@ export interface RejectResult extends RunResult {
 
 /**
  * Trains a policy on its own best answers.
+ * @param options.specs instead of what `reward` says
  * @throws UserError before any sampling when model, rewards or prompts cannot be used
  */
 export async function reject(
-  { specs, ...options }: RejectOptions & { specs: RewardSpec[] },
+  { specs, ...options }: RejectOptions & { specs?: RewardSpec[] },
   context: JobContext<RunEvent>,
 ): Promise<RejectResult> {
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
     const prompted = await loadPromptedPolicy(options, run.setAside);
-    const rewards = await loadRewards(specs, backend, prompted.policy);
+    const rewards = await loadRewards(specs ?? parseRewards(options.reward), backend, prompted.policy);
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
     const learner = new RejectLearner(options, prompted, samples, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');

@@ -45,7 +45,7 @@ export interface RewardOptions extends TrainingOptions, RewardObjective {
   /** Preferences that nothing is learnt from. */
   evalData?: string[];
   /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; the training answers unless given. */
-  sftAnswers?: string[];
+  sftCompletions?: string[];
   strict: boolean;
   /** Longest answer with its prompt, in tokens; the model's context unless given. */
   maxLength?: number;
@@ -114,7 +114,7 @@ interface Comparisons {
   rows: RankedRow[];
   report: DataReport;
   heldOut: PreferenceRow[];
-  sftAnswers?: TokenRow[];
+  sftCompletions?: TokenRow[];
 }
 
 async function comparisons(
@@ -123,7 +123,7 @@ async function comparisons(
   options: RewardOptions,
   run: OpenRun,
 ): Promise<Comparisons> {
-  const { maxLength = config.maxPositions, truncation, strict, evalData, sftAnswers, loss } = options;
+  const { maxLength = config.maxPositions, truncation, strict, evalData, sftCompletions, loss } = options;
   if (maxLength > config.maxPositions) {
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
@@ -139,9 +139,10 @@ async function comparisons(
       : await loadRankingRows(options.data, tokenizer, reading);
   const heldOut = evalData ? (await loadPreferenceRows(evalData, tokenizer, reading)).rows : [];
   const ofSft =
-    sftAnswers && (await loadInstructionRows(sftAnswers, tokenizer, { ...reading, ending: 'as-given' })).rows;
+    sftCompletions &&
+    (await loadInstructionRows(sftCompletions, tokenizer, { ...reading, ending: 'as-given' })).rows;
   run.tell(report);
-  return { rows: rows.map(rankedRow), report, heldOut, sftAnswers: ofSft };
+  return { rows: rows.map(rankedRow), report, heldOut, sftCompletions: ofSft };
 }
 
 function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
@@ -181,11 +182,11 @@ const mostStatisticsAnswers = 512;
 async function conclude(
   backend: Backend,
   model: Model,
-  { rows, heldOut, sftAnswers }: Comparisons,
-  { out, seed, microBatchTokens: batchTokens, sftAnswers: files }: RewardOptions,
+  { rows, heldOut, sftCompletions }: Comparisons,
+  { out, seed, microBatchTokens: batchTokens, sftCompletions: files }: RewardOptions,
 ): Promise<void> {
   const score = (answers: readonly TokenRow[]) => sequenceScores(backend, model, answers, { batchTokens });
-  const answers = sftAnswers ?? rows.flatMap((row) => row.answers);
+  const answers = sftCompletions ?? rows.flatMap((row) => row.answers);
   const statistics = momentsOf(await score(drawn(answers, mostStatisticsAnswers, seed)));
   model.rewardStatistics = { mean: statistics.mean, deviation: statistics.deviation };
   const scores = await score(heldOut.flatMap(({ chosen, rejected }) => [chosen, rejected]));

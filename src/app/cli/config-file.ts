@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { isMap, isScalar, LineCounter, type Pair, parseDocument } from 'yaml';
 import { optionWord } from '../../align/run/recipe.ts';
 import { nearestWord, UserError } from '../../engine/errors.ts';
-import type { Command, OptionSpec } from './command.ts';
+import type { OptionSpec } from '../stages/options.ts';
+import type { Command } from './command.ts';
 
 export interface GivenValue {
   value: unknown;

@@ -88,7 +88,7 @@ describe('heed', () => {
     const { code, stdout, stderr } = await heed(['act', '--json'], programThat(body));
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toEqual({ error: { bug: 'x is not y' } });
-    expect(stderr).toMatch(/please report it\nTypeError: x is not y\n {4}at .*commands\.js/);
+    expect(stderr).toMatch(/please report this bug\nTypeError: x is not y\n {4}at .*commands\.js/);
   });
 
   it('lets a command finish its step at the first signal and exits 143', async () => {

@@ -38,7 +38,7 @@ async function perform(words: string[], terminal: Terminal, signal: AbortSignal)
 }
 
 async function showPlan({ command, options }: Invocation, terminal: Terminal): Promise<object> {
-  if (command.plan) return command.plan(options, terminal);
+  if (command.plan) return command.plan.show(options, terminal);
   terminal.line(recipeText({ command: command.name, options }).trimEnd());
   return { command: command.name, options };
 }
@@ -51,7 +51,7 @@ function reportMistake(terminal: Terminal, error: UserError): number {
 
 function reportBug(terminal: Terminal, error: unknown): number {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  terminal.error(`this is a fault of heed, not yours; please report it\n${stack}`);
+  terminal.error(`internal error: please report this bug\n${stack}`);
   terminal.result({ error: { bug: error instanceof Error ? error.message : String(error) } });
   return 2;
 }
@@ -82,7 +82,7 @@ function stopOnSignals(stop: AbortController, terminal: Terminal): void {
       if (performance.now() - firstAt < echoMs) return;
       if (stop.signal.aborted) process.exit(code);
       firstAt = performance.now();
-      terminal.note('stopping at the next step; once more to end at once');
+      terminal.note('stopping after this step; press Ctrl-C again to exit now');
       stop.abort(new Stopped(code));
     });
   }

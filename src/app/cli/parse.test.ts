@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { stageOptions } from '../stages/shared-options.ts';
 import { defineCommand } from './command.ts';
 import { parseArguments } from './parse.ts';
-import { stageOptions } from './stage-options.ts';
 
 const nothing = async () => ({});
 const sft = defineCommand({
@@ -87,7 +87,7 @@ describe('options', () => {
     expect(parse('sft', '--help')).toBeUndefined();
     const text = written.replace(/\s+/g, ' ');
     for (const part of [
-      '--data <text...> files to learn from (required)',
+      '--data <text...> training data files (required)',
       '--device <text> where to compute; auto is the CPU for now:',
       '(auto, cpu, webgpu, cuda; default: auto)',
       '--learning-rate <number> peak step size (default: 0.00002)',
@@ -117,7 +117,7 @@ describe('a mistake', () => {
     [['sft', ...needed, '--learningRate=1'], '--learningRate: expected an option of heed sft'],
     [
       ['sft', '--model', 'm', '--data', 'd'],
-      'expected --out (folder of the run; new or empty, unless --resume), got none',
+      'expected --out (output folder: new or empty, unless --resume), got none',
     ],
     [['sft', ...needed, '--seed', 'abc'], '--seed: expected an integer, at least 0, got "abc".'],
     [['sft', ...needed, '--seed', '-1'], '--seed: expected an integer, at least 0, got -1.'],

@@ -3,7 +3,8 @@
 import { CommanderError, Option, Command as Parser } from 'commander';
 import { nearestWord, UserError } from '../../engine/errors.ts';
 import { misfit } from '../recipe/check-options.ts';
-import { type Command, type OptionSpec, optionSpecs } from './command.ts';
+import { type OptionSpec, optionSpecs } from '../stages/options.ts';
+import type { Command } from './command.ts';
 import { type GivenValue, readConfig } from './config-file.ts';
 
 export interface Invocation {
@@ -33,7 +34,7 @@ export function parseArguments(
   let invocation: Invocation | undefined;
   const root = new Parser('heed')
     .version(output.version)
-    .description('Teach a language model to follow instructions and to answer the way people prefer.');
+    .description('Train a language model to follow instructions and to answer the way people prefer.');
   makeGroup(root);
   for (const command of commands) {
     const specs = optionSpecs(command.options);
@@ -100,11 +101,15 @@ function forEachParser(parser: Parser, act: (parser: Parser) => void): void {
 }
 
 function addFrameOptions(parser: Parser, { plan }: Command): void {
-  const shown = plan ? 'show every stage and what it would take' : 'check and print the options';
+  const shown = plan?.shows ?? 'the options';
   parser
-    .addOption(new Option('--config <file>', 'options in YAML: the same words without dashes; flags win'))
-    .addOption(new Option('--json', 'print the result as one line of JSON; everything else goes to stderr'))
-    .addOption(new Option('--dry-run', `${shown}, and stop`));
+    .addOption(
+      new Option('--config <file>', 'YAML file of options: the same names without dashes; flags override it'),
+    )
+    .addOption(
+      new Option('--json', 'print the result to stdout as one line of JSON, and everything else to stderr'),
+    )
+    .addOption(new Option('--dry-run', `check and print ${shown}, without running`));
 }
 
 function flags(spec: OptionSpec): Option[] {
@@ -119,10 +124,11 @@ function flags(spec: OptionSpec): Option[] {
 }
 
 function described({ description, choices, defaultValue, isRequired }: OptionSpec): string {
+  const hasDefault = defaultValue !== undefined && defaultValue !== false && [defaultValue].flat().length > 0;
   const notes = [
     choices ? choices.join(', ') : '',
     isRequired ? 'required' : '',
-    defaultValue === undefined || defaultValue === false ? '' : `default: ${[defaultValue].flat().join(' ')}`,
+    hasDefault ? `default: ${[defaultValue].flat().join(' ')}` : '',
   ].filter(Boolean);
   return notes.length > 0 ? `${description} (${notes.join('; ')})` : description;
 }

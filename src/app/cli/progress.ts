@@ -27,7 +27,7 @@ export class ProgressLine {
   private readonly now: () => number;
   private readonly start: number;
   private done: number;
-  private fields: Readonly<Record<string, number>> = {};
+  private fields: readonly string[] = [];
   private drawnAt: number;
   private isFinished = false;
 
@@ -40,8 +40,8 @@ export class ProgressLine {
     this.drawnAt = stream.isTTY ? -Infinity : this.start;
   }
 
-  /** @param fields numbers shown beside the bar, such as the loss */
-  update(done: number, fields: Readonly<Record<string, number>> = {}): void {
+  /** @param fields shown beside the bar, such as `loss 2.346` */
+  update(done: number, fields: readonly string[] = []): void {
     this.done = done;
     this.fields = fields;
     const interval = this.stream.isTTY ? redrawMs : plainLineMs;
@@ -77,8 +77,7 @@ export class ProgressLine {
 
   private text(drawnBar: string): string {
     const { label, unit, total } = this.options;
-    const fields = Object.entries(this.fields).map(([name, value]) => `${name} ${short(value)}`);
-    const parts = [`${this.done}/${total} ${unit}`, ...this.pace(), ...fields];
+    const parts = [`${this.done}/${total} ${unit}`, ...this.pace(), ...this.fields];
     return `${label} ${drawnBar}${parts.join(' · ')}`;
   }
 
@@ -93,7 +92,7 @@ export class ProgressLine {
     const rate = worked / seconds;
     const left = Math.max(0, this.options.total - this.done) / rate;
     return [
-      `${short(rate)} ${this.options.unit}/s`,
+      `${shortNumber(rate)} ${this.options.unit}/s`,
       left > 0 ? `${duration(left)} left` : `in ${duration(seconds)}`,
     ];
   }
@@ -105,7 +104,7 @@ function bar(share: number): string {
 }
 
 /** Four significant digits. */
-function short(value: number): string {
+export function shortNumber(value: number): string {
   if (value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6))
     return String(Number(value.toPrecision(4)));
   return value.toExponential(2);

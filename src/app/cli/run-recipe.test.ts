@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { UserError } from '../../engine/errors.ts';
-import { defineCommand } from './command.ts';
+import { text } from '../stages/options.ts';
+import { defineStage, jobOf } from '../stages/stage.ts';
 import { recipeOptions, runRecipe } from './run-recipe.ts';
 import { Terminal } from './terminal.ts';
 
@@ -19,24 +20,28 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const stream = { isTTY: false, columns: 80, write: () => true };
 const terminal = new Terminal({ stdout: stream, stderr: stream, environment: {}, json: true, now: () => 0 });
 
+const say = defineStage({
+  name: 'say',
+  description: 'does nothing',
+  schema: z.object({ out: text('output', 'folder'), seed: z.int().describe('seed') }),
+  job: jobOf(new URL('file:///none.js'), 'none'),
+  summary: () => [],
+});
 /** A stage that the given seeds cannot finish. */
-const say = (failing: readonly number[]) =>
-  defineCommand({
-    name: 'say',
-    description: 'does nothing',
-    options: z.object({ out: z.string().describe('folder'), seed: z.int().describe('seed') }),
-    async run({ out, seed }) {
-      mkdirSync(out, { recursive: true });
-      if (failing.includes(seed))
-        throw new UserError({ where: 'say', expected: 'a voice', found: 'none', advice: 'a rest' });
-      return {};
-    },
-  });
+const performing = (failing: readonly number[]) => ({
+  stages: [say],
+  async perform(_: unknown, { out, seed }: Record<string, unknown>) {
+    mkdirSync(out as string, { recursive: true });
+    if (failing.includes(seed as number))
+      throw new UserError({ where: 'say', expected: 'a voice', found: 'none', advice: 'a rest' });
+    return {};
+  },
+});
 
 const run = (failing: readonly number[], more: object = {}) => {
   const request = { recipe: join(folder, 'small.yaml'), out: join(folder, 'out'), ...more };
   const rest = { fromScratch: false, resume: false };
-  return runRecipe({ ...rest, ...request }, [say(failing)], terminal, new AbortController().signal);
+  return runRecipe({ ...rest, ...request }, terminal, new AbortController().signal, performing(failing));
 };
 const statuses = () => {
   const { seeds } = JSON.parse(readFileSync(join(folder, 'out', 'report.json'), 'utf8'));

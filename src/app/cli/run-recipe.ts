@@ -11,12 +11,13 @@ import { type Plan, planPipeline, shown } from '../recipe/plan-pipeline.ts';
 import { readRecipe } from '../recipe/read-recipe.ts';
 import type { Recipe } from '../recipe/recipe.ts';
 import { type PipelineResult, runPipeline } from '../recipe/run-pipeline.ts';
-import type { StageCommand } from '../recipe/stage-command.ts';
+import { stageOptions } from '../stages/shared-options.ts';
+import type { Stage } from '../stages/stage.ts';
+import { everyStage } from '../stages/stages.ts';
 import { heedVersion } from '../version.ts';
-import { type Command, optionSpecs } from './command.ts';
 import { showPipeline } from './show-pipeline.ts';
 import { showPlan } from './show-plan.ts';
-import { stageOptions } from './stage-options.ts';
+import { performStage } from './stage-command.ts';
 import type { Terminal } from './terminal.ts';
 
 const seedsIn = (text: string) => text.split(',').map(Number);
@@ -26,23 +27,29 @@ const seedList = z
   .refine((text) => new Set(seedsIn(text)).size === seedsIn(text).length, 'each seed once');
 
 export const recipeOptions = {
-  seed: z.int().min(0).optional().describe("seed of every stage that sets none; the recipe's unless given"),
-  seeds: seedList
+  seed: z
+    .int()
+    .min(0)
     .optional()
-    .describe('several seeds, such as 1,2,3: each a pipeline of its own in OUT/seed-N'),
+    .describe("random seed of every stage that sets none (default: the recipe's)"),
+  seeds: seedList.optional().describe('several seeds, such as 1,2,3: one pipeline each, in OUT/seed-N'),
   fromScratch: z
     .boolean()
     .default(false)
-    .describe('first make the models that say how, by their own recipes'),
-  only: z.array(z.string()).min(1).optional().describe('stages to run; what they read must be finished'),
-  until: z.string().optional().describe('the last stage to run'),
-  threads: stageOptions.threads.describe('CPU threads of every stage; all cores unless given'),
-  resume: z.boolean().default(false).describe('accepted for clarity: a recipe always goes on where it was'),
+    .describe('first train the models that have a recipe of their own (made-by)'),
+  only: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('run these stages only; their inputs must be finished'),
+  until: z.string().optional().describe('last stage to run'),
+  threads: stageOptions.threads.describe('CPU threads of every stage (default: all cores)'),
+  resume: z.boolean().default(false).describe('no effect: `heed run` always resumes'),
 };
 
 export interface RecipeRequest extends z.output<z.ZodObject<typeof recipeOptions>> {
   recipe: string;
-  /** runs/ and the recipe's name unless given. */
+  /** Default: runs/ and the recipe's name. */
   out?: string;
 }
 
@@ -56,15 +63,21 @@ interface Outcome extends Omit<PipelineResult, 'isComplete'> {
 /** Folder of the recipes that come with heed. */
 const shippedRecipes = fileURLToPath(new URL('../../../recipes', import.meta.url));
 
+interface Performers {
+  stages: readonly Stage[];
+  perform: typeof performStage;
+}
+const heedPerformers: Performers = { stages: everyStage, perform: performStage };
+
 /** Runs a recipe for each seed, and writes its report. @returns the pipeline, or with several seeds `{ seeds: [pipeline, …], report }` */
 export async function runRecipe(
   request: RecipeRequest,
-  commands: readonly Command[],
   terminal: Terminal,
   signal: AbortSignal,
+  { stages, perform }: Performers = heedPerformers,
 ): Promise<object> {
-  const { plans, recipe } = await planRecipe(request, commands);
-  const run = (plan: Plan) => runPlan(plan, recipe, request, commands, terminal, signal);
+  const { plans, recipe } = await planRecipe(request, stages);
+  const run = (plan: Plan) => runPlan(plan, recipe, request, perform, terminal, signal);
   if (plans.length === 1) return run(plans[0]);
   const outcomes: Outcome[] = [];
   const failures: UserError[] = [];
@@ -106,13 +119,11 @@ async function reportOnSeeds(
   return report;
 }
 
+export const planShows = 'every stage with its memory and time';
+
 /** What --dry-run shows: every stage, what would happen to it and what it would take. */
-export async function planAndShow(
-  request: RecipeRequest,
-  commands: readonly Command[],
-  terminal: Terminal,
-): Promise<object> {
-  const { plans, recipe } = await planRecipe(request, commands);
+export async function planAndShow(request: RecipeRequest, terminal: Terminal): Promise<object> {
+  const { plans, recipe } = await planRecipe(request, everyStage);
   const tables: object[] = [];
   for (const plan of plans) tables.push(await showPlan(plan, chooseStages(plan, request), terminal));
   return plans.length === 1 ? tables[0] : { recipe: recipe.name, seeds: tables };
@@ -120,13 +131,13 @@ export async function planAndShow(
 
 async function planRecipe(
   request: RecipeRequest,
-  commands: readonly Command[],
+  stages: readonly Stage[],
 ): Promise<{ recipe: Recipe; plans: Plan[] }> {
   const given = readRecipe(recipePath(request.recipe));
   const recipe = request.fromScratch ? makeModelsFromScratch(given) : given;
   const seeds = seedsOf(request, recipe);
   const out = request.out ?? join('runs', recipe.name);
-  const options = { commands: commands.map(stageCommand), version: heedVersion(), threads: request.threads };
+  const options = { stages, version: heedVersion(), threads: request.threads };
   const plans: Plan[] = [];
   for (const seed of seeds) {
     const folder = seeds.length > 1 || request.seeds ? join(out, `seed-${seed}`) : out;
@@ -163,23 +174,16 @@ function recipePath(given: string): string {
   });
 }
 
-function stageCommand({ name, options, revision }: Command): StageCommand {
-  return { name, schema: options, options: optionSpecs(options), revision };
-}
-
 async function runPlan(
   plan: Plan,
   recipe: Recipe,
   request: RecipeRequest,
-  commands: readonly Command[],
+  perform: typeof performStage,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { isComplete, ...pipeline } = await runPipeline(plan, {
-    perform(stage, options, stageSignal) {
-      const command = commands.find(({ name }) => name === stage.command.name)!;
-      return command.run(options, terminal, stageSignal);
-    },
+    perform: ({ command }, options, stageSignal) => perform(command, options, terminal, stageSignal),
     onEvent: showPipeline(terminal),
     signal,
     selected: chooseStages(plan, request),

@@ -4,14 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { makeModelsFromScratch } from '../recipe/from-scratch.ts';
 import { planPipeline } from '../recipe/plan-pipeline.ts';
 import { readRecipe } from '../recipe/read-recipe.ts';
-import { optionSpecs } from './command.ts';
-import { commands } from './commands.ts';
 
-const stageCommands = commands.map(({ name, options }) => {
-  return { name, schema: options, options: optionSpecs(options) };
-});
 const plan = (recipe: ReturnType<typeof readRecipe>) =>
-  planPipeline(recipe, { out: 'runs/none', seed: recipe.seeds[0], commands: stageCommands, version: '1' });
+  planPipeline(recipe, { out: 'runs/none', seed: recipe.seeds[0], version: '1' });
 
 const recipes = readdirSync('recipes').filter((name) => name.endsWith('.yaml'));
 

@@ -13,7 +13,7 @@ interface Row {
   forecast: Forecast;
 }
 
-/** @param selected the stages to run; all unless given. @returns the table as data */
+/** @param selected the stages to run; default: all. @returns the table as data */
 export async function showPlan(
   plan: Plan,
   selected: readonly string[] | undefined,
@@ -22,12 +22,12 @@ export async function showPlan(
   const forecasts = await forecastPipeline(plan);
   const rows: Row[] = [];
   for (const stage of plan.stages) {
-    const status = selected?.includes(stage.name) === false ? 'left out' : await statusOf(stage);
+    const status = selected?.includes(stage.name) === false ? 'not selected' : await statusOf(stage);
     rows.push({ stage, status, forecast: forecasts.get(stage.name)! });
   }
   terminal.line(`${plan.path}: ${plan.recipe}, seed ${plan.seed} → ${shown(plan.out)}`);
   terminal.table(
-    ['stage', 'command', 'reads', 'status', 'parameters', 'memory', 'time', 'these are'],
+    ['stage', 'command', 'reads', 'status', 'parameters', 'memory', 'time', 'basis'],
     rows.map(tableRow),
   );
   terminal.line(total(rows));

@@ -1,7 +1,7 @@
 // A run's events on the terminal: the progress line follows the steps, the rest are notes beside it.
 
 import type { RunListener } from '../../align/run/events.ts';
-import type { ProgressLine } from './progress.ts';
+import { type ProgressLine, shortNumber } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { visible } from './visible.ts';
 
@@ -25,7 +25,9 @@ export function showRun(terminal: Terminal): RunListener {
         return;
       case 'step': {
         const { loss, learningRate, tokensPerSecond } = event;
-        progress?.update(event.step, { loss, learningRate, tokensPerSecond });
+        const rate = Math.round(tokensPerSecond).toLocaleString('en-US');
+        const fields = [`loss ${shortNumber(loss)}`, `lr ${shortNumber(learningRate)}`, `${rate} tokens/s`];
+        progress?.update(event.step, fields);
         return;
       }
       case 'evaluation':
@@ -38,7 +40,7 @@ export function showRun(terminal: Terminal): RunListener {
         terminal.note(visible(event.completion));
         return;
       case 'stopped':
-        terminal.warn(`the run ends at step ${event.step}: ${event.reason}`);
+        terminal.warn(`the run stops at step ${event.step}: ${event.reason}`);
         return;
       case 'warning':
         terminal.warn(event.message);
@@ -47,9 +49,7 @@ export function showRun(terminal: Terminal): RunListener {
         terminal.warn(`alarm at step ${event.step}: ${event.message}`);
         return;
       case 'skipped':
-        terminal.warn(
-          `${event.count} ${event.what}${event.count === 1 ? '' : 's'} left out: ${event.reason}`,
-        );
+        terminal.warn(`${event.count} ${event.what}${event.count === 1 ? '' : 's'} skipped: ${event.reason}`);
         return;
       case 'checkpoint':
         return;

@@ -110,7 +110,7 @@ describe('a run on the terminal', () => {
     clock.ms = 10_000;
     show(step(100, 2.34567));
     expect(stderr.text).toContain(
-      'sft ██████░░░░░░░░░░░░░░░░░░ 100/400 steps · 10 steps/s · 30 s left · loss 2.346 · learningRate 0.001',
+      'sft ██████░░░░░░░░░░░░░░░░░░ 100/400 steps · 10 steps/s · 30 s left · loss 2.346 · lr 0.001 · 640 tokens/s',
     );
   });
 

@@ -3,8 +3,9 @@
 
 import type { z } from 'zod';
 import { nearestWord, UserError } from '../../engine/errors.ts';
+import type { OptionSpec } from '../stages/options.ts';
+import { hasOption, type Stage } from '../stages/stage.ts';
 import type { GivenOption, RecipeStage } from './recipe.ts';
-import { hasOption, type StageCommand, type StageOption } from './stage-command.ts';
 
 /** Options that the runner sets itself. */
 const ownOptions = ['out', 'resume'];
@@ -17,7 +18,7 @@ const ownOptions = ['out', 'resume'];
  */
 export function checkOptions(
   stage: RecipeStage,
-  command: StageCommand,
+  command: Stage,
   { seed, out }: { seed: number; out: string },
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {
@@ -35,7 +36,7 @@ export function checkOptions(
 }
 
 /** @throws UserError naming the nearest command */
-export function knownCommand(stage: RecipeStage, commands: readonly StageCommand[]): StageCommand {
+export function knownCommand(stage: RecipeStage, commands: readonly Stage[]): Stage {
   const command = commands.find(({ name }) => name === stage.command);
   if (command) return command;
   const names = commands.map(({ name }) => name);
@@ -47,7 +48,7 @@ export function knownCommand(stage: RecipeStage, commands: readonly StageCommand
   });
 }
 
-function knownOption(word: string, where: string, command: StageCommand): StageOption {
+function knownOption(word: string, where: string, command: Stage): OptionSpec {
   const option = command.options.find((known) => known.word === word);
   if (option) return option;
   const words = command.options.map((known) => known.word);
@@ -68,7 +69,7 @@ function ownOption(word: string, where: string): UserError {
   });
 }
 
-function refusedValue(stage: RecipeStage, command: StageCommand, issue: z.core.$ZodIssue): UserError {
+function refusedValue(stage: RecipeStage, command: Stage, issue: z.core.$ZodIssue): UserError {
   const option = command.options.find(({ name }) => name === issue.path[0]);
   if (!option) return misfit(stage.where, issue);
   const given = stage.options.get(option.word);
@@ -84,7 +85,7 @@ export function misfit(where: string, issue: z.core.$ZodIssue): UserError {
   return new UserError({ where, expected: issue.message, found: found ?? 'these options' });
 }
 
-function missingOption({ where, command }: RecipeStage, { word, description }: StageOption): UserError {
+function missingOption({ where, command }: RecipeStage, { word, description }: OptionSpec): UserError {
   return new UserError({
     where,
     expected: `${word} for heed ${command} (${description})`,

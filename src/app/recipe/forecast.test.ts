@@ -2,16 +2,16 @@
 
 import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { stageCommands } from '../cli/commands.ts';
+import { everyStage } from '../stages/stages.ts';
 import { type Forecast, forecastPipeline } from './forecast.ts';
 import { planPipeline } from './plan-pipeline.ts';
 import { readRecipe } from './read-recipe.ts';
-import { SmallPipeline, stageCommand } from './testing/small-pipeline.ts';
+import { SmallPipeline } from './testing/small-pipeline.ts';
 
 let pipeline: SmallPipeline;
 beforeEach(() => {
   pipeline = new SmallPipeline();
-  pipeline.commands = stageCommands.map(stageCommand);
+  pipeline.stages = everyStage;
 });
 afterEach(() => pipeline.remove());
 
@@ -48,11 +48,10 @@ it.each([
   ['recipes/quickstart.yaml', quickstart],
   ['recipes/pretrain-kata.yaml', pretraining],
 ])('estimates every stage of %s to a factor of two in time and memory', async (path, costs) => {
-  const { commands, version } = pipeline;
+  const { version } = pipeline;
   const plan = await planPipeline(readRecipe(path), {
     out: pipeline.path('out'),
     seed: 1,
-    commands,
     version,
   });
   const forecasts = await forecastPipeline(plan);
@@ -85,8 +84,8 @@ describe('an estimate', () => {
   it('counts the pairs that a labelling stage compares', async () => {
     const found = await forecasts(`
   data: { command: kata, prompts: 100 }
-  one: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], answers: 4, pairs: 1 }
-  all: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], answers: 4 }
+  one: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], samples: 4, pairs: 1 }
+  all: { command: label, model: '\${base}', data: ['\${data}/prompts.jsonl'], samples: 4 }
   of-one: { command: reward, model: '\${base}', data: ['\${one}/preferences.jsonl'] }
   of-all: { command: reward, model: '\${base}', data: ['\${all}/preferences.jsonl'] }`);
     const [one, all] = ['of-one', 'of-all'].map((name) => found.get(name)!.seconds - start);

@@ -4,14 +4,11 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { ModelConfig } from '../../language/model/config.ts';
-import { parseModelConfig } from '../../language/model/config-json.ts';
-import { countParameters } from '../../language/model/parameters.ts';
-import { readJsonFile } from '../../language/read-file.ts';
+import { type ModelSizes, sizesOfModel, sizesOfNewModel } from '../stages/model-sizes.ts';
+import { modelsHeld } from '../stages/models-held.ts';
 import { type PipelineStage, readPipelineIfThere } from './pipeline-file.ts';
 import type { Plan, PlannedStage } from './plan-pipeline.ts';
 import { namesReferredTo, textsOf } from './references.ts';
-import { hasOption } from './stage-command.ts';
 
 export interface Forecast {
   /** Of the stage's model, where that is known. */
@@ -21,65 +18,19 @@ export interface Forecast {
   basis: 'measured' | 'estimated';
 }
 
-/** What determines a model's size. */
-interface Sizes {
-  layers: number;
-  hiddenSize: number;
-  vocabularySize: number;
-  parameters: number;
-}
-
 // The rough model's numbers, for two cores.
 const trainingFlops = 1.1e11;
 const samplingFlops = 4e10;
 const startSeconds = 3;
 const madeRowsPerSecond = 10_000;
-/** Of an answer with its prompt, of a demonstration, of a document; and of an answer alone. */
+/** Of a completion with its prompt, of a demonstration, of a document; and of a completion alone. */
 const tokensPerText = 130;
-const tokensPerAnswer = 70;
+const tokensPerCompletion = 70;
 /** Where neither the options nor the data tell. */
 const unknownRows = 1000;
-/** Pairs that are neither a tie nor twice the same text. */
-const decidedShare = 0.75;
 const programBytes = 250e6;
 /** With an engine process that has a model. */
 const engineBytes = 450e6;
-
-/** Models that a command trains and models that it only reads; passes over whole texts besides training. */
-interface Models {
-  trained: number;
-  frozen: number;
-  passes: number;
-}
-const modelsOfCommand: Readonly<Record<string, Models>> = {
-  pretrain: { trained: 1, frozen: 0, passes: 0 },
-  sft: { trained: 1, frozen: 0, passes: 0 },
-  reward: { trained: 1, frozen: 0, passes: 0 },
-  // By the reference, which is the policy as it was.
-  dpo: { trained: 1, frozen: 0, passes: 1 },
-  // By the reward model.
-  reject: { trained: 1, frozen: 1, passes: 1 },
-  // Policy and critic learn; reference and reward model do not; all four judge the answers.
-  ppo: { trained: 2, frozen: 2, passes: 4 },
-  label: { trained: 0, frozen: 1, passes: 0 },
-  // Sampling is no pass; reference and reward model read the answers where they are named.
-  eval: { trained: 0, frozen: 1, passes: 0 },
-};
-/** Options that name more models to read texts with. */
-const moreModels: Readonly<Record<string, readonly string[]>> = {
-  eval: ['reference', 'reward'],
-  ppo: ['ensemble'],
-};
-const oneModel: Models = { trained: 0, frozen: 1, passes: 1 };
-
-/** Rows of a file that `kata` makes, by the file's stem. */
-const madeRows: Readonly<Record<string, string>> = {
-  instructions: 'instructions',
-  prompts: 'prompts',
-  'held-out': 'problems',
-  'held-out-coaching': 'coaching',
-  corpus: 'documents',
-};
 
 /** Forecasts by the stage's name. */
 export async function forecastPipeline(plan: Plan): Promise<Map<string, Forecast>> {
@@ -129,63 +80,56 @@ function foldersIn(parent: string): string[] {
 
 class RoughModel {
   private readonly plan: Plan;
-  private readonly given: ReadonlyMap<string, Sizes>;
+  private readonly given: ReadonlyMap<string, ModelSizes>;
 
   /** @param given of the recipe's models, by name */
-  constructor(plan: Plan, given: ReadonlyMap<string, Sizes>) {
+  constructor(plan: Plan, given: ReadonlyMap<string, ModelSizes>) {
     this.plan = plan;
     this.given = given;
   }
 
   /** Time = arithmetic / its usual rate; memory = weights, moments and the activations of a micro-batch. */
-  forecast(stage: PlannedStage, sizes: Sizes | undefined): Forecast {
+  forecast(stage: PlannedStage, sizes: ModelSizes | undefined): Forecast {
     if (!sizes) return { seconds: makingSeconds(stage), memoryBytes: programBytes, basis: 'estimated' };
     const { trained, frozen, passes } = modelsOf(stage);
     const { parameters } = sizes;
-    const { answers, read, learnt } = this.workOf(stage);
+    const { completions, read, learnt } = this.workOf(stage);
     const training = (parameters * (6 * trained * learnt + 2 * passes * read)) / trainingFlops;
-    const sampling = (2 * parameters * answers * tokensPerAnswer) / samplingFlops;
+    const sampling = (2 * parameters * completions * tokensPerCompletion) / samplingFlops;
     const weights = 4 * parameters * (8 * trained + 3 * frozen);
     const memoryBytes = engineBytes + weights + activationBytes(stage, sizes);
     return { seconds: startSeconds + training + sampling, memoryBytes, basis: 'estimated' };
   }
 
-  /** Answers that are sampled; tokens of what is read as a whole and of what is learnt from, by each model. */
-  private workOf(stage: PlannedStage): { answers: number; read: number; learnt: number } {
+  /** Completions that are generated; tokens of what is read as a whole and of what is learnt from, by each model. */
+  private workOf(stage: PlannedStage): { completions: number; read: number; learnt: number } {
     const number = (option: string, otherwise = 1) => numberOf(stage, option, otherwise);
+    const { textsPerRow = 1, generates } = stage.command.work;
     const rowTokens = tokensOfRow(stage);
-    const rows = (this.rowsOf(stage) * textsPerRow(stage) * tokensPerText) / rowTokens;
+    const rows = (this.rowsOf(stage) * textsPerRow * tokensPerText) / rowTokens;
     const most = number('maxSteps', Number.POSITIVE_INFINITY) * number('batchSize');
     const used = Math.min(rows * number('epochs') * number('rounds'), most);
-    if (!hasOption(stage.command, 'maxTokens')) {
-      return { answers: 0, read: rows * rowTokens, learnt: used * rowTokens };
-    }
-    // PPO answers a prompt anew in every epoch, and learns from all of its answers.
-    const isOnline = hasOption(stage.command, 'ppoEpochs');
+    if (!generates) return { completions: 0, read: rows * rowTokens, learnt: used * rowTokens };
+    // An online method completes a prompt anew in every epoch, and learns from all of its completions.
+    const isOnline = generates === 'online';
     const asked = isOnline ? used : rows * number('rounds');
-    const answers = asked * number('answers') * number('samples');
-    const learnt = isOnline ? answers * number('ppoEpochs') : used;
-    return { answers, read: answers * tokensPerText, learnt: learnt * tokensPerText };
+    const completions = asked * number('samples');
+    const learnt = isOnline ? completions * number('ppoEpochs') : used;
+    return { completions, read: completions * tokensPerText, learnt: learnt * tokensPerText };
   }
 
   /** Of the model that a stage reads or makes; undefined where it has none. */
-  sizesOf(stage: PlannedStage): Sizes | undefined {
+  sizesOf(stage: PlannedStage): ModelSizes | undefined {
     const [name] = namesReferredTo(stage.words.model);
     if (name === undefined) return this.newModelSizes(stage);
     const maker = this.stageNamed(name);
     return maker ? this.sizesOf(maker) : this.given.get(name);
   }
 
-  /** Of a model that `pretrain` makes, with an MLP of twice the attention's weights. */
-  private newModelSizes(stage: PlannedStage): Sizes | undefined {
-    const { layers, hiddenSize } = stage.options;
+  /** Of a model that the stage makes. */
+  private newModelSizes(stage: PlannedStage): ModelSizes | undefined {
     const tokenizer = this.stageNamed(namesReferredTo(stage.words.tokenizer)[0]);
-    const vocabularySize = tokenizer?.options.vocabularySize;
-    if (typeof layers !== 'number' || typeof hiddenSize !== 'number' || typeof vocabularySize !== 'number') {
-      return undefined;
-    }
-    const parameters = vocabularySize * hiddenSize + 12 * layers * hiddenSize ** 2;
-    return { layers, hiddenSize, vocabularySize, parameters };
+    return sizesOfNewModel(stage.options, tokenizer?.options.vocabularySize);
   }
 
   /** Rows of a stage's data: of its files, or as many as their maker's options say. */
@@ -200,9 +144,9 @@ class RoughModel {
     const maker = this.stageNamed(namesReferredTo(written)[0]);
     if (!maker) return unknownRows;
     const stem = basename(written).replace(/\.\w+$/, '');
-    const promised = maker.options[madeRows[stem]];
-    if (typeof promised === 'number') return promised;
-    return this.rowsOf(maker) * (stem === 'preferences' ? pairsOf(maker) : 1);
+    const { makes } = maker.command.work;
+    const rows = this.rowsOf(maker);
+    return makes?.(maker.options, rows)[stem] ?? rows;
   }
 
   private stageNamed(name: string | undefined): PlannedStage | undefined {
@@ -210,31 +154,23 @@ class RoughModel {
   }
 }
 
-function modelsOf({ command: { name }, options }: PlannedStage): Models {
-  const { trained, frozen, passes } = modelsOfCommand[name] ?? oneModel;
-  const more = (moreModels[name] ?? []).flatMap((option) => textsOf(options[option])).length;
-  return { trained, frozen: frozen + more, passes: passes + more };
+/** Models that learn and models that do not; passes over whole texts besides training. */
+function modelsOf({ command, options }: PlannedStage): { trained: number; frozen: number; passes: number } {
+  const held = modelsHeld(command, options);
+  const count = (weights: string) =>
+    held.filter((use) => use.weights === weights).reduce((sum, use) => sum + use.count, 0);
+  const passes = held.reduce((sum, use) => sum + use.count * (use.passes ?? 0), 0);
+  return { trained: count('trained'), frozen: count('frozen'), passes };
 }
 
-/** Decided pairs of a prompt's answers. */
-function pairsOf(stage: PlannedStage): number {
-  const answers = numberOf(stage, 'answers', 2);
-  return decidedShare * numberOf(stage, 'pairs', (answers * (answers - 1)) / 2);
-}
-
-function makingSeconds(stage: PlannedStage): number {
-  const rows = Object.values(madeRows).map((option) => numberOf(stage, option, 0));
+function makingSeconds({ command, options }: PlannedStage): number {
+  const rows = Object.values(command.work.makes?.(options, 0) ?? {});
   return startSeconds + rows.reduce((sum, count) => sum + count, 0) / madeRowsPerSecond;
-}
-
-/** A pair is two answers, each with the prompt. */
-function textsPerRow({ command }: PlannedStage): number {
-  return command.name === 'reward' || command.name === 'dpo' ? 2 : 1;
 }
 
 /** What stands in a batch as one row: a window of text, or the row's texts. */
 function tokensOfRow(stage: PlannedStage): number {
-  return numberOf(stage, 'windowLength', textsPerRow(stage) * tokensPerText);
+  return numberOf(stage, 'windowLength', (stage.command.work.textsPerRow ?? 1) * tokensPerText);
 }
 
 function numberOf(stage: PlannedStage, option: string, otherwise: number): number {
@@ -243,24 +179,17 @@ function numberOf(stage: PlannedStage, option: string, otherwise: number): numbe
 }
 
 /** About thirty values a position, layer and unit of width are kept for the reverse pass, and the logits twice. */
-function activationBytes(stage: PlannedStage, { layers, hiddenSize, vocabularySize }: Sizes): number {
+function activationBytes(stage: PlannedStage, { layers, hiddenSize, vocabularySize }: ModelSizes): number {
   const rowsAtOnce = numberOf(stage, 'miniBatchSize', numberOf(stage, 'batchSize', 1));
   const positions = Math.min(numberOf(stage, 'microBatchTokens', 0), rowsAtOnce * tokensOfRow(stage));
   return 4 * positions * (30 * layers * hiddenSize + 2 * vocabularySize);
 }
 
 /** @throws FormatError for a config.json that is none */
-async function givenSizes({ models }: Plan): Promise<Map<string, Sizes>> {
-  const sizes = new Map<string, Sizes>();
-  for (const [name, folder] of models) sizes.set(name, await sizesIn(folder));
+async function givenSizes({ models }: Plan): Promise<Map<string, ModelSizes>> {
+  const sizes = new Map<string, ModelSizes>();
+  for (const [name, folder] of models) sizes.set(name, await sizesOfModel(folder));
   return sizes;
-}
-
-async function sizesIn(folder: string): Promise<Sizes> {
-  const path = join(folder, 'config.json');
-  const config: ModelConfig = parseModelConfig(await readJsonFile(path), path);
-  const { layers, hiddenSize, vocabularySize } = config;
-  return { layers, hiddenSize, vocabularySize, parameters: countParameters(config) };
 }
 
 function linesOf(path: string): number {

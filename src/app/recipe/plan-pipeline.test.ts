@@ -2,13 +2,11 @@
 import { cpSync, renameSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { saveTinyModel } from '../../align/run/testing/tiny-run.ts';
-import { evaluate } from '../cli/commands/eval.ts';
-import { ppo } from '../cli/commands/ppo.ts';
-import { reward } from '../cli/commands/reward.ts';
+import { everyStage } from '../stages/stages.ts';
 import { makeModelsFromScratch } from './from-scratch.ts';
 import type { Plan } from './plan-pipeline.ts';
 import { readRecipe } from './read-recipe.ts';
-import { SmallPipeline, smallCommands, stageCommand, twoStages } from './testing/small-pipeline.ts';
+import { SmallPipeline, smallStages, twoStages } from './testing/small-pipeline.ts';
 
 let pipeline: SmallPipeline;
 beforeEach(() => {
@@ -43,7 +41,7 @@ describe("a stage's key", () => {
 
   it('changes with the version of heed and with the revision of a command', async () => {
     const before = await pipeline.plan(twoStages);
-    pipeline.commands = smallCommands.map((command) =>
+    pipeline.stages = smallStages.map((command) =>
       command.name === 'join' ? { ...command, revision: 1 } : command,
     );
     expect(changed(before, await pipeline.plan(twoStages))).toEqual(['twice']);
@@ -74,14 +72,14 @@ describe("a stage's key", () => {
 
   it.each([
     ['reward', 'eval-data', '[input]', ''],
-    ['reward', 'sft-answers', '[input]', ''],
+    ['reward', 'sft-completions', '[input]', ''],
     ['eval', 'reward', 'input', ''],
     ['ppo', 'reward', '[input]', ''],
     ['ppo', 'reward', "['input*0.5']", '*0.5'],
     ['ppo', 'watch', "['kata:pass', 'input.js#f*2']", '.js#f*2'],
     ['ppo', 'reward', "['input.ts#f']", '.ts#f'],
   ])('changes with what %s reads by %s: %s', async (command, word, value, part) => {
-    pipeline.commands = [reward, evaluate, ppo].map(stageCommand);
+    pipeline.stages = everyStage;
     const other = word === 'watch' ? ", reward: ['kata:gold']" : '';
     const text = `stages:\n  a: { command: ${command}, model: m, data: [d], ${word}: ${value}${other} }\n`;
     for (const name of ['m', 'd', 'input', 'input.js', 'input.ts']) pipeline.put(name, 'one');

@@ -4,16 +4,18 @@
 import { createHash } from 'node:crypto';
 import { join, relative, resolve, sep } from 'node:path';
 import { nearestWord, UserError } from '../../engine/errors.ts';
+import { inputNamedBy, type NamedInput } from '../stages/option-texts.ts';
+import type { OptionSpec } from '../stages/options.ts';
+import { hasOption, type Stage } from '../stages/stage.ts';
+import { everyStage } from '../stages/stages.ts';
 import { checkOptions, knownCommand } from './check-options.ts';
 import { ContentHashes, type HashedInput } from './content-hash.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
 import { mapTexts, namesReferredTo, replaceReferences, textsOf } from './references.ts';
-import type { StageCommand, StageOption } from './stage-command.ts';
-import { inputNamedBy, type NamedInput } from './stage-inputs.ts';
 
 export interface PlannedStage {
   name: string;
-  command: StageCommand;
+  command: Stage;
   /** SHA-256, hexadecimal. */
   key: string;
   /** Absolute. */
@@ -45,7 +47,8 @@ export interface Plan {
 export interface PlanOptions {
   out: string;
   seed: number;
-  commands: readonly StageCommand[];
+  /** What `command` of a stage may name; default: every stage of heed. */
+  stages?: readonly Stage[];
   /** heed's version: part of every key. */
   version: string;
   threads?: number;
@@ -100,7 +103,7 @@ class Planner {
   }
 
   async add(stage: RecipeStage): Promise<void> {
-    const command = knownCommand(stage, this.options.commands);
+    const command = knownCommand(stage, this.options.stages ?? everyStage);
     this.refuseUnknownNames(stage);
     const seed = stage.seed ?? this.options.seed;
     const checked = checkOptions(stage, command, { seed, out: 'out' });
@@ -121,8 +124,8 @@ class Planner {
     });
   }
 
-  private ownOptions({ options }: StageCommand, folder: string): Record<string, unknown> {
-    const has = (name: string) => options.some((option) => option.name === name);
+  private ownOptions(command: Stage, folder: string): Record<string, unknown> {
+    const has = (name: string) => hasOption(command, name);
     const { threads } = this.options;
     return { ...(has('out') && { out: shown(folder) }), ...(has('threads') && threads && { threads }) };
   }
@@ -146,7 +149,7 @@ class Planner {
   }
 
   /** Each option twice: as content, for the key, and as paths, for the command. */
-  private async resolveInputs(stage: RecipeStage, command: StageCommand, checked: Record<string, unknown>) {
+  private async resolveInputs(stage: RecipeStage, command: Stage, checked: Record<string, unknown>) {
     const [files, pathWords]: [string[], string[]] = [[], []];
     const [hashed, paths]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
     for (const option of command.options) {
@@ -170,12 +173,12 @@ class Planner {
   }
 
   /** The texts of a value that name files of the user's. */
-  private async plainInputs(stage: RecipeStage, option: StageOption, value: unknown) {
+  private async plainInputs(stage: RecipeStage, option: OptionSpec, value: unknown) {
     const inputs = new Map<string, PlainInput>();
     const given = stage.options.get(option.word);
     if (!given) return inputs;
     for (const text of textsOf(value)) {
-      const named = inputNamedBy(option.name, text);
+      const named = inputNamedBy(option.holds, text);
       if (!named) continue;
       const hashed = await this.hashes.input(resolve(given.folder, named.path), given.where);
       inputs.set(text, { part: named.part, ...hashed });
@@ -197,7 +200,7 @@ class Planner {
   }
 }
 
-function keyOf(command: StageCommand, hashed: Record<string, unknown>, version: string): string {
+function keyOf(command: Stage, hashed: Record<string, unknown>, version: string): string {
   const options = Object.entries(hashed)
     .filter(([name, value]) => !freeOptions.includes(name) && value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
@@ -205,7 +208,7 @@ function keyOf(command: StageCommand, hashed: Record<string, unknown>, version: 
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
 
-function toWords({ options }: StageCommand, checked: Record<string, unknown>): Record<string, unknown> {
+function toWords({ options }: Stage, checked: Record<string, unknown>): Record<string, unknown> {
   const told = options.filter(({ name }) => !freeOptions.includes(name) && checked[name] !== undefined);
   return Object.fromEntries(told.map(({ name, word }) => [word, checked[name]]));
 }

@@ -6,11 +6,11 @@ import { commitEvaluation, finishedEvaluation } from '../../align/evaluation/eva
 import type { EvaluateOptions } from '../../align/evaluation/evaluation-options.ts';
 import { FolderLock } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
-import { evaluate } from '../cli/commands/eval.ts';
+import { stages } from '../stages/stages.ts';
 import { chooseStages } from './choose-stages.ts';
 import { forecastPipeline } from './forecast.ts';
 import { runPipeline } from './run-pipeline.ts';
-import { SmallPipeline, stageCommand, twoStages } from './testing/small-pipeline.ts';
+import { SmallPipeline, twoStages } from './testing/small-pipeline.ts';
 
 let pipeline: SmallPipeline;
 beforeEach(() => {
@@ -111,7 +111,7 @@ describe('a pipeline', () => {
   });
 
   it('finds an evaluation that was whole when it was killed, though the pipeline was moved since', async () => {
-    pipeline.commands = [...pipeline.commands, stageCommand(evaluate)];
+    pipeline.stages = [...pipeline.stages, stages.evaluate];
     pipeline.put('rows.jsonl', '{}');
     const text = `${twoStages}  eval: { command: eval, model: '\${hello}', data: [rows.jsonl] }\n`;
     await pipeline.run(text, { selected: ['hello', 'twice'] });

@@ -8,6 +8,7 @@ import { FolderLock, lockName } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
 import { defaultGraceMs, takePeakEngineMemory } from '../../engine/runtime/job.ts';
 import { discardFolder } from '../../language/checkpoint/commit.ts';
+import { hasOption } from '../stages/stage.ts';
 import {
   newPipeline,
   type Pipeline,
@@ -18,7 +19,6 @@ import {
 } from './pipeline-file.ts';
 import { type Plan, type PlannedStage, shown } from './plan-pipeline.ts';
 import { respellPaths } from './respell-paths.ts';
-import { hasOption } from './stage-command.ts';
 import { onDisk, type StageRecord, type StageState, stageState, writeStageRecord } from './stage-record.ts';
 
 export type PipelineEvent = { stage: PlannedStage; number: number; count: number } & (

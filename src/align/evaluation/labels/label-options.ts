@@ -13,8 +13,8 @@ export interface LabelOptions {
   data: string[];
   out: string;
   template: PromptTemplate;
-  /** Answers of each prompt, at least 2. */
-  answers: number;
+  /** Completions per prompt, at least 2. */
+  samples: number;
   /** Pairs of answers that are judged, of each prompt; all unless given. */
   pairs?: number;
   annotator: AnnotatorName;
@@ -33,7 +33,7 @@ export interface LabelOptions {
   seed: number;
   device: Device;
   threads: number;
-  batchSize: number;
+  generationBatchSize: number;
   resume: boolean;
   /** Stop at the first row without a usable prompt. */
   strict: boolean;

@@ -43,7 +43,7 @@ const options = (out: string, changes: Partial<LabelOptions> = {}): LabelOptions
   data: [join(folder, 'prompts.jsonl')],
   out: join(folder, out),
   template: 'alpaca',
-  answers: 3,
+  samples: 3,
   annotator: 'usual',
   annotators: 1,
   overlap: 0.2,
@@ -53,7 +53,7 @@ const options = (out: string, changes: Partial<LabelOptions> = {}): LabelOptions
   device: 'cpu',
   threads: 1,
   // Six prompts a step, so that there are four.
-  batchSize: 1,
+  generationBatchSize: 1,
   resume: false,
   strict: false,
   ...changes,

@@ -68,7 +68,7 @@ export async function sampleAnswers(
   options: LabelOptions,
   { path, emit, signal }: JobContext<LabelEvent> & { path: string },
 ): Promise<SampledAnswer[][]> {
-  const { answers: samples, batchSize } = options;
+  const { samples, generationBatchSize: batchSize } = options;
   const promptsAStep = Math.ceil((BATCHES_A_STEP * batchSize) / samples);
   const steps = inGroups(prompts, promptsAStep);
   const answers = await keepWholeSteps(
@@ -105,7 +105,7 @@ function requestOf(
   { ids }: AskedPrompt,
   index: number,
   { tokenizer: { stopIds } }: AskedModel,
-  { answers: samples, maxTokens, temperature, seed }: LabelOptions,
+  { samples, maxTokens, temperature, seed }: LabelOptions,
 ): GenerationRequest {
   return { promptIds: ids, samples, maxTokens, seed: seed + index, sampling: { temperature }, stopIds };
 }

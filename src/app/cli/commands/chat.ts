@@ -4,17 +4,22 @@ import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
 import type { ChatOptions } from '../../../align/evaluation/chat.ts';
 import { nearestWord } from '../../../engine/errors.ts';
+import { resolveComputing } from '../../stages/computing.ts';
+import {
+  generationOptions,
+  modelOptions,
+  stageOptions,
+  temperatureFromZero,
+} from '../../stages/shared-options.ts';
 import { defineCommand } from '../command.ts';
 import { Conversation } from '../conversation.ts';
-import { modelOptions } from '../model-options.ts';
-import { resolveComputing } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { visible } from '../visible.ts';
 
 const help = `/help             this list
-/reset            begin a new conversation
-/temperature 0.7  divide the logits by 0.7 from now on; 0 takes the likeliest token
-/quit             end, as Ctrl-D does
+/reset            start a new conversation
+/temperature 0.7  sample at temperature 0.7 from now on; 0 is greedy
+/quit             quit, like Ctrl-D
 Ctrl-C stops an answer.`;
 
 export const chat = defineCommand({
@@ -25,10 +30,12 @@ export const chat = defineCommand({
     template: z
       .enum(['auto', 'chat', 'alpaca', 'none'])
       .default('auto')
-      .describe("auto: the model's chat template, or each message alone as an Alpaca instruction"),
-    temperature: z.number().min(0).default(0.7).describe('divides the logits; 0 takes the likeliest token'),
-    maxTokens: z.int().min(1).default(256).describe('most tokens of an answer'),
-    seed: z.int().min(0).default(0).describe('where all random numbers start'),
+      .describe(
+        "auto: the model's chat template if it has one, else each message alone as an Alpaca instruction",
+      ),
+    temperature: temperatureFromZero.default(0.7),
+    maxTokens: generationOptions.maxTokens.default(256),
+    seed: stageOptions.seed,
   }),
   async run(options, terminal, signal) {
     const payload: ChatOptions & { temperature: number; seed: number } = resolveComputing(options);

@@ -6,9 +6,9 @@ import { createRequire } from 'node:module';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { z } from 'zod';
 import { onnxRuntime } from '../../../engine/runtime/onnx-runtime.ts';
+import { resolveComputing } from '../../stages/computing.ts';
 import { defineCommand } from '../command.ts';
 import { type ProbedDevice, probeDevice } from '../device-probe.ts';
-import { resolveComputing } from '../stage-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { visible } from '../visible.ts';
 
@@ -26,9 +26,9 @@ const stateColours = { ok: 'green', warn: 'yellow', missing: 'red' } as const;
 
 export const doctor = defineCommand({
   name: 'doctor',
-  description: 'what this machine can do: devices, memory, disk, speed',
+  description: 'check what this machine can do: devices, memory, disk, speed',
   options: z.object({
-    speed: z.boolean().default(false).describe('measure matrix products on every device that works'),
+    speed: z.boolean().default(false).describe('measure matrix multiplication on every working device'),
   }),
   async run({ speed }, terminal) {
     const checks: Check[] = [];

@@ -144,7 +144,7 @@ describe('heed eval', () => {
     const { code, stderr } = await evaluate('faulty', '--data', 'faulty.jsonl');
     expect([code, stderr]).toEqual([
       0,
-      expect.stringMatching(/faulty\.jsonl:1: left out: the instruction is/),
+      expect.stringMatching(/faulty\.jsonl:1: skipped: the instruction is/),
     ]);
     expect(answersOf('faulty').map(({ index }) => index)).toEqual([1, 2]);
     expect(JSON.parse(read('faulty', 'summary.json')).faults).toBe(1);

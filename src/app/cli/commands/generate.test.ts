@@ -44,7 +44,7 @@ describe.skipIf(isMissing)('heed generate (with the golden model)', () => {
     expect(stdout).not.toContain('\x1b');
   });
 
-  it('answers the rows of a file in order, and says which it left out', async () => {
+  it('answers the rows of a file in order, and says which it skipped', async () => {
     writeFileSync(join(folder, 'p.jsonl'), '{"prompt": "b"}\nnonsense\n{"prompt_ids": [5, 6]}\n');
     const { code, stdout, stderr } = await heed('--data', 'p.jsonl', ...greedy, '--json');
     const { completions, faults } = JSON.parse(stdout);
@@ -53,7 +53,7 @@ describe.skipIf(isMissing)('heed generate (with the golden model)', () => {
       ['p.jsonl', 1],
       ['p.jsonl', 3],
     ]);
-    expect(stderr).toMatch(/warning: p\.jsonl:2: left out: not JSON/);
+    expect(stderr).toMatch(/warning: p\.jsonl:2: skipped: not JSON/);
   });
 
   it.each([

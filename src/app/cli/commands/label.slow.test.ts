@@ -20,8 +20,18 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const words = (...more: string[]) => [
-  ...['label', '--model', 'model', '--data', 'prompts.jsonl', '--threads', '1', '--batch-size', '2'],
-  ...['--answers', '4', '--pairs', '3', '--annotators', '3', '--max-tokens', '24', ...more],
+  ...[
+    'label',
+    '--model',
+    'model',
+    '--data',
+    'prompts.jsonl',
+    '--threads',
+    '1',
+    '--generation-batch-size',
+    '2',
+  ],
+  ...['--samples', '4', '--pairs', '3', '--annotators', '3', '--max-tokens', '24', ...more],
 ];
 const files = ['answers.jsonl', 'labels.jsonl', 'preferences.jsonl', 'report.json', 'inputs.json'];
 const bytes = (out: string) => files.map((name) => readFileSync(join(folder, out, name), 'utf8'));
@@ -60,7 +70,7 @@ describe('heed label', () => {
   });
 
   it.each([
-    [['--answers', '1'], /--answers: expected an integer, at least 2, at most 64, got 1/],
+    [['--samples', '1'], /--samples: expected an integer, at least 2, at most 64, got 1/],
     [['--annotator', 'carefull'], /--annotator: .* Try careful\./],
     [['--flip-rate', '2'], /--flip-rate: expected a number, at least 0, at most 1, got 2/],
     [['--model', 'nowhere'], /nowhere: expected/],

@@ -49,14 +49,14 @@ describe.skipIf(isMissing)('heed score (with the golden model)', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^perplexity +\d+\.\d+$/m);
     expect(stdout).toMatch(/^rows +1$/m);
-    expect(stderr).toMatch(/warning: rows\.jsonl:2: left out: the prompt is empty \(byte 41\)/);
+    expect(stderr).toMatch(/warning: rows\.jsonl:2: skipped: the prompt is empty \(byte 41\)/);
   });
 
   it('names only the first of many faulty rows, and their number', async () => {
     put('rows.jsonl', [{ prompt: 'a', completion: 'b' }, ...Array(12).fill({ prompt: '', completion: 'x' })]);
     const { stderr } = await heed('--model', model, '--data', 'rows.jsonl');
-    expect(stderr.match(/left out: the prompt/g)).toHaveLength(10);
-    expect(stderr).toContain('warning: 12 faulty rows left out in all');
+    expect(stderr.match(/skipped: the prompt/g)).toHaveLength(10);
+    expect(stderr).toContain('warning: 12 faulty rows skipped in total');
   });
 
   it.each([

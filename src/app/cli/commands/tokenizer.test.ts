@@ -26,7 +26,7 @@ describe('heed tokenizer', () => {
     expect(JSON.parse(trained.stdout)).toMatchObject({
       ...{ vocabularySize: 280, special: { pad: 0, bos: 1, eos: 2 }, skipped: 1 },
     });
-    expect(trained.stderr).toMatch(/warning: b\.jsonl:2: left out: no `text` string/);
+    expect(trained.stderr).toMatch(/warning: b\.jsonl:2: skipped: no `text` string/);
 
     const text = 'the cat, 모델 👩‍💻 <|eos|>!';
     const json = read('made/tokenizer.json');

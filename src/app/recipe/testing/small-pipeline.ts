@@ -4,28 +4,31 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { type Command, optionSpecs } from '../../cli/command.ts';
+import { text, texts } from '../../stages/options.ts';
+import { defineStage, jobOf, type Stage } from '../../stages/stage.ts';
 import { type Plan, type PlannedStage, planPipeline } from '../plan-pipeline.ts';
 import { readRecipe } from '../read-recipe.ts';
 import { type PipelineEvent, type PipelineResult, runPipeline } from '../run-pipeline.ts';
-import type { StageCommand } from '../stage-command.ts';
 
-const out = z.string().describe('folder');
-const command = (name: string, schema: z.ZodObject): StageCommand => {
-  return { name, schema, options: optionSpecs(schema) };
-};
-
-/** One of heed's own. */
-export const stageCommand = ({ name, options }: Command): StageCommand => command(name, options);
+const out = text('output', 'folder');
+/** Its job is never run: the pipeline performs it. */
+const stage = (name: string, schema: z.ZodObject): Stage =>
+  defineStage({
+    name,
+    description: name,
+    schema,
+    job: jobOf(new URL('file:///none.js'), 'none'),
+    summary: () => [],
+  });
 
 /** `say` writes text.txt; `join` writes its files' texts one after the other, and can be resumed. */
-export const smallCommands: readonly StageCommand[] = [
-  command('say', z.object({ out, text: z.string().describe('to write'), seed: z.int().min(0).default(0) })),
-  command(
+export const smallStages: readonly Stage[] = [
+  stage('say', z.object({ out, text: text('words', 'to write'), seed: z.int().min(0).default(0) })),
+  stage(
     'join',
     z.object({
       out,
-      data: z.array(z.string()).min(1).describe('files'),
+      data: texts('input', 'files'),
       times: z.int().min(1).default(1),
       ending: z.enum(['none', 'newline']).default('none'),
       threads: z.int().optional(),
@@ -39,7 +42,7 @@ export class SmallPipeline {
   /** What was computed, in order: the stage's name, with `+` when it was resumed. */
   readonly computed: string[] = [];
   readonly events: PipelineEvent[] = [];
-  commands = smallCommands;
+  stages = smallStages;
   version = '1';
   /** Called with the stage's name when it has written its files. */
   afterFiles: (name: string) => void = () => {};
@@ -60,9 +63,9 @@ export class SmallPipeline {
     const { file = 'pipeline.yaml', out = 'out', seed, threads } = options;
     this.put(file, text);
     const recipe = readRecipe(this.path(file));
-    const { commands, version } = this;
+    const { stages, version } = this;
     const place = { out: this.path(out), seed: seed ?? recipe.seeds[0] };
-    return planPipeline(recipe, { ...place, commands, version, threads });
+    return planPipeline(recipe, { ...place, stages, version, threads });
   }
 
   async run(

@@ -1,17 +1,8 @@
-// --reward as it is typed: a folder, FILE.js#NAME (or .ts) or kata:NAME, each with an optional weight such as *0.5.
+// Rewards as they are written: a folder, FILE.js#NAME (or .ts) or kata:NAME, each with an optional weight such as *0.5.
 
-import { z } from 'zod';
-import type { RewardSpec } from '../../align/methods/rewards.ts';
+import { extname } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
-
-export const rewardOptions = {
-  reward: z
-    .array(z.string())
-    .min(1)
-    .describe(
-      'what answers are worth: folders of reward models, FILE.js#NAME or FILE.ts#NAME, kata:readability|pass|gold; *0.5 weighs one',
-    ),
-};
+import type { RewardSpec } from './rewards.ts';
 
 const kataRewards = ['readability', 'pass', 'gold'];
 
@@ -31,7 +22,9 @@ function sourceOf(place: string): RewardSpec {
   if (world) {
     const [, name] = world;
     if (!kataRewards.includes(name)) throw fault(place, `kata:${kataRewards.join(', kata:')}`, name);
-    return { module: new URL('../../align/worlds/kata/rewards.js', import.meta.url).href, name };
+    // Beside this file both in the sources and as built.
+    const module = new URL(`../worlds/kata/rewards${extname(import.meta.url)}`, import.meta.url).href;
+    return { module, name };
   }
   const [, module, name] = /^(.+\.[cm]?[jt]s)#(\w+)$/.exec(place) ?? [];
   return module === undefined ? { model: place } : { module, name };

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseArguments } from '../parse.ts';
+import { parseArguments } from '../cli/parse.ts';
+import { stageCommand } from '../cli/stage-command.ts';
 import { dpo } from './dpo.ts';
 
 const required = ['dpo', '--model', 'm', '--data', 'd', '--out', 'o'];
 const parsed = (...words: string[]) =>
-  parseArguments([...required, ...words], [dpo], { version: '1', write: () => {} })!.options;
+  parseArguments([...required, ...words], [stageCommand(dpo)], { version: '1', write: () => {} })!.options;
 
 describe('heed dpo', () => {
   it.each([
