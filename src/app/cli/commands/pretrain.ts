@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { PretrainResult } from '../../../align/methods/pretrain.ts';
 import type { RunEvent } from '../../../align/run/events.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
+import { familyNames } from '../../../language/model/config.ts';
 import { defineCommand } from '../command.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
@@ -16,10 +17,7 @@ export const pretrain = defineCommand({
     ...trainingOptions,
     model: z.string().optional().describe('model to go on from; without it a new one is made'),
     tokenizer: z.string().optional().describe('folder of the new model’s tokenizer'),
-    family: z
-      .enum(['llama', 'qwen2', 'qwen3', 'gpt2'])
-      .default('llama')
-      .describe('architecture of a new model'),
+    family: z.enum(familyNames).default('llama').describe('architecture of a new model'),
     layers: z.int().min(1).default(6).describe('of a new model'),
     hiddenSize: z.int().min(2).default(384).describe('width of a new model'),
     heads: z.int().min(1).default(6).describe('attention heads of a new model'),
