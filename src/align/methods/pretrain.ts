@@ -6,6 +6,7 @@ import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
+import { families } from '../../language/model/families/index.ts';
 import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
@@ -94,11 +95,13 @@ async function startingModel(options: PretrainOptions): Promise<{ model: Model; 
 /** A configuration as the family publishes it. @throws UserError when the sizes do not divide each other */
 function newConfig(options: ArchitectureOptions, { tokenizer, prompts }: ModelTokenizer): ModelConfig {
   const { family, layers, hiddenSize, heads, keyValueHeads = heads, context } = options;
-  const isGpt2 = family === 'gpt2';
-  if (hiddenSize % (2 * heads) !== 0 || heads % keyValueHeads !== 0 || (isGpt2 && keyValueHeads !== heads)) {
+  const { design, hasGroupedQueries, intermediateSize } = families[family];
+  const mayShare = heads % keyValueHeads === 0 && (hasGroupedQueries || keyValueHeads === heads);
+  if (hiddenSize % (2 * heads) !== 0 || !mayShare) {
+    const all = hasGroupedQueries ? '' : ` (all of them for ${family})`;
     throw new UserError({
       where: '--hidden-size, --heads, --key-value-heads',
-      expected: 'an even width for each head, and heads that key-value heads divide (all of them for gpt2)',
+      expected: `an even width for each head, and heads that key-value heads divide${all}`,
       found: `${hiddenSize}, ${heads}, ${keyValueHeads}`,
     });
   }
@@ -111,14 +114,9 @@ function newConfig(options: ArchitectureOptions, { tokenizer, prompts }: ModelTo
     heads,
     keyValueHeads,
     headSize: hiddenSize / heads,
-    intermediateSize:
-      options.intermediateSize ?? (isGpt2 ? 4 * hiddenSize : Math.ceil((8 * hiddenSize) / 3 / 64) * 64),
+    intermediateSize: options.intermediateSize ?? intermediateSize(hiddenSize),
     maxPositions: context,
-    norm: isGpt2 ? { kind: 'layer', epsilon: 1e-5 } : { kind: 'rms', epsilon: 1e-6 },
-    positions: isGpt2 ? { kind: 'learned' } : { kind: 'rotary', theta: 10_000, scaling: { kind: 'default' } },
-    mlp: isGpt2 ? { kind: 'plain', activation: 'gelu_tanh' } : { kind: 'gated', activation: 'silu' },
-    bias: { queryKeyValue: isGpt2 || family === 'qwen2', attentionOutput: isGpt2, mlp: isGpt2 },
-    queryKeyNorm: family === 'qwen3',
+    ...design,
     tiedOutput: true,
     initializerRange: 0.02,
     tokens: { bos: tokenizer.special.bos, eos: [eos], pad: tokenizer.special.pad },

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { pretrain as method } from '../../align/methods/pretrain.ts';
+import { familyNames } from '../../language/model/config.ts';
 import { text } from './options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
@@ -14,10 +15,7 @@ export const pretrain = defineStage({
     ...trainingOptions,
     model: text('model', 'model to continue from (default: a new model)').optional(),
     tokenizer: text('input', 'folder of the new model’s tokenizer').optional(),
-    family: z
-      .enum(['llama', 'qwen2', 'qwen3', 'gpt2'])
-      .default('llama')
-      .describe('architecture of a new model'),
+    family: z.enum(familyNames).default('llama').describe('architecture of a new model'),
     layers: z.int().min(1).default(6).describe('layers of a new model'),
     hiddenSize: z.int().min(2).default(384).describe('hidden size of a new model'),
     heads: z.int().min(1).default(6).describe('attention heads of a new model'),

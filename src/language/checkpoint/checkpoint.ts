@@ -8,13 +8,13 @@ import { UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { Fields } from '../model/config-fields.ts';
 import {
-  architectures,
   modelConfigToJson,
   parseModelConfig,
   parseTokens,
   type TorchType,
   tokensToJson,
 } from '../model/config-json.ts';
+import { families } from '../model/families/index.ts';
 import { headBias, headWeight } from '../model/scalar-head.ts';
 import { type Weights, weightSpecs } from '../model/weights.ts';
 import { readJsonFile, readWholeFile } from '../read-file.ts';
@@ -309,5 +309,5 @@ function configJson({ config, kind }: Model, dtype: StoredType): Record<string, 
   const json = modelConfigToJson(config, torchTypes[dtype]);
   if (!hasScalarHead(kind)) return json;
   const labels = { num_labels: 1, id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } };
-  return { ...json, architectures: [architectures[config.family].classifier], ...labels };
+  return { ...json, architectures: [families[config.family].architectures.classifier], ...labels };
 }

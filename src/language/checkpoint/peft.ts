@@ -4,6 +4,7 @@ import { FormatError } from '../../engine/errors.ts';
 import { type Adapter, targetModules } from '../model/adapter.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { Fields } from '../model/config-fields.ts';
+import { families } from '../model/families/index.ts';
 import { type CheckpointKind, hasScalarHead } from './tensor-plan.ts';
 
 export const adapterConfigName = 'adapter_config.json';
@@ -38,7 +39,7 @@ export function adapterConfigToJson(
     use_rslora: adapter.isRankStabilised,
     target_modules: shortTargets(config, adapter.modules),
     modules_to_save: hasScalarHead(kind) ? ['score'] : null,
-    fan_in_fan_out: config.family === 'gpt2',
+    fan_in_fan_out: families[config.family].layout.isTransposed,
     bias: 'none',
     inference_mode: true,
   };

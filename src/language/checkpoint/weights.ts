@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { FormatError, UserError } from '../../engine/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { Fields } from '../model/config-fields.ts';
+import { families } from '../model/families/index.ts';
 import { readJsonFile } from '../read-file.ts';
 import { exists, type Files } from './files.ts';
 import {
@@ -23,14 +24,6 @@ interface Located {
   path: string;
   entry: TensorEntry;
 }
-
-/** Causal masks and rotary frequencies that older Transformers stored beside the parameters. */
-const buffers = /(?:^|\.)h\.\d+\.attn\.(?:bias|masked_bias)$|\.rotary_emb\.inv_freq$/;
-
-const bareNames = {
-  gpt2: { pattern: /^(?:wte|wpe|h|ln_f)\./, prefix: 'transformer.' },
-  other: { pattern: /^(?:embed_tokens|layers|norm)\./, prefix: 'model.' },
-};
 
 /**
  * The parameters of a folder by canonical name, in the plan's order.
@@ -57,6 +50,7 @@ async function locateTensors(
   config: ModelConfig,
   plan: TensorPlan,
 ): Promise<Map<string, Located>> {
+  const { buffers } = families[config.family].layout;
   const index = await readIndex(folder, plan.stem);
   const shards = index ? [...new Set(index.values())] : [`${plan.stem}.safetensors`];
   const located = new Map<string, Located>();
@@ -77,8 +71,8 @@ async function locateTensors(
 
 function canonicalName(stored: string, config: ModelConfig, plan: TensorPlan): string {
   const name = stored.startsWith(plan.storedPrefix) ? stored.slice(plan.storedPrefix.length) : stored;
-  const { pattern, prefix } = config.family === 'gpt2' ? bareNames.gpt2 : bareNames.other;
-  return pattern.test(name) ? prefix + name : name;
+  const { bareNames, prefix } = families[config.family].layout;
+  return bareNames.test(name) ? prefix + name : name;
 }
 
 function addOnce(located: Map<string, Located>, name: string, tensor: Located): void {
@@ -124,10 +118,6 @@ async function noWeights(folder: string, stem: string): Promise<FormatError> {
   });
 }
 
-function embeddingName(config: ModelConfig): string {
-  return config.family === 'gpt2' ? 'transformer.wte.weight' : 'model.embed_tokens.weight';
-}
-
 function takeTiedCopy(located: Map<string, Located>, config: ModelConfig): Located | undefined {
   const copy = config.tiedOutput ? located.get('lm_head.weight') : undefined;
   if (copy) located.delete('lm_head.weight');
@@ -139,7 +129,7 @@ async function refuseUnequalCopy(
   parameters: Map<string, Float32Array>,
   config: ModelConfig,
 ): Promise<void> {
-  const name = embeddingName(config);
+  const name = families[config.family].layout.tokens;
   const embedding = parameters.get(name);
   // Adapters and other partial checkpoints have no embedding to compare with.
   const shape = [config.vocabularySize, config.hiddenSize];

@@ -5,7 +5,7 @@
 import { UserError } from '../../engine/errors.ts';
 import { Random } from '../../engine/random.ts';
 import type { ModelConfig } from './config.ts';
-import { type ParameterSpec, parameterSpecs } from './parameters.ts';
+import { type LinearLayer, linearLayers, type ParameterSpec } from './parameters.ts';
 
 export interface Adapter {
   /** r */
@@ -50,27 +50,18 @@ export function adapterSpecs(config: ModelConfig, { modules, rank }: Adapter): P
 }
 
 /** Linear layers inside the blocks, by full name: what PEFT's `all-linear` means, the output head left out. */
-function linearModules(config: ModelConfig) {
-  const matrices = parameterSpecs(config).filter(
-    ({ role, layer }) => role === 'matrix' && layer !== undefined,
+function linearModules(config: ModelConfig): Map<string, LinearLayer & { layer: number }> {
+  const layers = Array.from({ length: config.layers }, (_, layer) =>
+    linearLayers(config, layer).map((module) => [module.name, { ...module, layer }] as const),
   );
-  return new Map(
-    matrices.map(({ name, shape, layer }) => {
-      // GPT-2's Conv1D stores [in, out].
-      const [output, input] = config.family === 'gpt2' ? [shape[1], shape[0]] : shape;
-      return [name.slice(0, -'.weight'.length), { input, output, layer }];
-    }),
-  );
+  return new Map(layers.flat());
 }
 
-const attentionModule = /\.(?:self_attn|attn)\.\w+$/;
-const mlpModule = /\.mlp\.\w+$/;
-
-/** What `--lora-targets` may say besides module names: PEFT's `all-linear`, and the roles that every family has. */
-const targetRoles: Readonly<Record<string, (module: string) => boolean>> = {
+/** What `--lora-targets` may say besides module names: PEFT's `all-linear`, and the parts that every family has. */
+const targetRoles: Readonly<Record<string, (module: LinearLayer) => boolean>> = {
   'all-linear': () => true,
-  attention: (module) => attentionModule.test(module),
-  mlp: (module) => mlpModule.test(module),
+  attention: ({ part }) => part === 'attention',
+  mlp: ({ part }) => part === 'mlp',
 };
 
 /**
@@ -78,19 +69,21 @@ const targetRoles: Readonly<Record<string, (module: string) => boolean>> = {
  * @throws UserError for a target that matches nothing
  */
 export function targetModules(config: ModelConfig, targets: readonly string[]): string[] {
-  const modules = [...linearModules(config).keys()];
+  const modules = [...linearModules(config).values()];
   const matches = (target: string) =>
-    targetRoles[target] ?? ((module: string) => module === target || module.endsWith(`.${target}`));
+    targetRoles[target] ?? (({ name }: LinearLayer) => name === target || name.endsWith(`.${target}`));
   const unmatched = targets.find((target) => !modules.some(matches(target)));
   if (unmatched !== undefined || targets.length === 0) {
-    const names = new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)));
+    const names = new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)));
     throw new UserError({
       where: '--lora-targets',
       expected: `${Object.keys(targetRoles).join(', ')}, or modules that a ${config.family} model has: ${[...names].join(', ')}`,
       found: unmatched ?? 'none',
     });
   }
-  return modules.filter((module) => targets.some((target) => matches(target)(module)));
+  return modules
+    .filter((module) => targets.some((target) => matches(target)(module)))
+    .map(({ name }) => name);
 }
 
 /**

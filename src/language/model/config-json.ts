@@ -4,66 +4,22 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
-import type { Activation, ModelConfig } from './config.ts';
+import { type FamilyName, familyNames, type ModelConfig } from './config.ts';
 import { Fields } from './config-fields.ts';
-import { parseRotary, rotaryToJson } from './rotary-json.ts';
+import { always, limits, type Restriction, without } from './families/family.ts';
+import { families } from './families/index.ts';
 
-type Family = ModelConfig['family'];
 export type TorchType = 'float32' | 'float16' | 'bfloat16';
 
-const families: readonly Family[] = ['llama', 'qwen2', 'qwen3', 'gpt2'];
-
-/** The largest sizes that are believed: well above any published model, far below what would exhaust memory. */
-const limits = {
-  vocabulary: { min: 1, max: 2 ** 22 },
-  width: { min: 1, max: 2 ** 18 },
-  layers: { min: 1, max: 1024 },
-  heads: { min: 1, max: 4096 },
-  positions: { min: 1, max: 2 ** 27 },
-  epsilon: { min: 0, max: 1 },
-} as const;
-
-const activations: Record<string, Activation> = {
-  silu: 'silu',
-  swish: 'silu',
-  gelu: 'gelu',
-  gelu_python: 'gelu',
-  gelu_new: 'gelu_tanh',
-  gelu_pytorch_tanh: 'gelu_tanh',
-  gelu_python_tanh: 'gelu_tanh',
-  relu: 'relu',
-};
-
-interface Restriction {
-  key: string;
-  /** The one value that heed's forward pass has; absent and null are fine too. */
-  only?: unknown;
-  families?: readonly Family[];
-}
-
-const notQwen3 = ['llama', 'qwen2', 'gpt2'] as const;
-
+/** Of every family; its own stand in its file. */
 const restrictions: readonly Restriction[] = [
-  { key: 'quantization_config' },
-  { key: 'auto_map' },
-  { key: 'use_sliding_window', only: false },
-  { key: 'sliding_window', families: ['llama', 'gpt2'] },
-  { key: 'partial_rotary_factor', only: 1 },
-  { key: 'rope_interleaved', only: false },
-  { key: 'use_mrope', only: false },
-  { key: 'pretraining_tp', only: 1 },
-  { key: 'pruned_heads', only: {} },
-  { key: 'is_encoder_decoder', only: false },
-  { key: 'add_cross_attention', only: false },
-  { key: 'scale_attn_weights', only: true },
-  { key: 'scale_attn_by_inverse_layer_idx', only: false },
-  { key: 'reorder_and_upcast_attn', only: false },
-  { key: 'mlp_bias', only: false, families: ['qwen2', 'qwen3'] },
-  { key: 'attention_bias', only: true, families: ['qwen2'] },
-  ...without('rope_theta', 'rope_scaling', 'rope_parameters').map((r) => ({
-    ...r,
-    families: ['gpt2'] as const,
-  })),
+  ...without('quantization_config', 'auto_map'),
+  ...always(false, 'use_sliding_window', 'rope_interleaved', 'use_mrope'),
+  ...always(1, 'partial_rotary_factor', 'pretraining_tp'),
+  ...always({}, 'pruned_heads'),
+  ...always(false, 'is_encoder_decoder', 'add_cross_attention'),
+  ...always(true, 'scale_attn_weights', 'is_causal'),
+  ...always(false, 'scale_attn_by_inverse_layer_idx', 'reorder_and_upcast_attn'),
   // Of relatives of these families (Gemma, Granite, MiniCPM, Falcon, OLMo, SmolLM 3, µP models): the same weights would
   // mean something else.
   ...without('attn_logit_softcapping', 'final_logit_softcapping', 'query_pre_attn_scalar', 'clip_qkv'),
@@ -75,17 +31,7 @@ const restrictions: readonly Restriction[] = [
   ...always(1, 'mup_width_scale', 'mup_embeddings_scale', 'mup_output_alpha'),
   ...always(false, 'scale_qk_dot_by_d', 'mup_scale_qk_dot_by_d', 'rope_traditional', 'alibi', 'multi_query'),
   ...always(false, 'parallel_attn', 'use_parallel_residual', 'use_bidirectional_attention'),
-  ...always(false, 'use_qk_norm', 'qk_norm').map((r) => ({ ...r, families: notQwen3 })),
-  { key: 'is_causal', only: true },
 ];
-
-function without(...keys: string[]): Restriction[] {
-  return keys.map((key) => ({ key }));
-}
-
-function always(only: unknown, ...keys: string[]): Restriction[] {
-  return keys.map((key) => ({ key, only }));
-}
 
 /**
  * The model that a Hugging Face config.json describes. Nothing is allocated; sizes are checked against `limits`.
@@ -95,24 +41,30 @@ function always(only: unknown, ...keys: string[]): Restriction[] {
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
   const fields = new Fields(json, where);
-  const family = parseFamily(fields);
-  for (const restriction of restrictions) refuseUnless(fields, family, restriction);
+  const name = parseFamily(fields);
+  const family = families[name];
+  for (const restriction of [...restrictions, ...family.restrictions]) refuseUnless(fields, restriction);
   refuseOtherLayerTypes(fields);
-  refuseOtherArchitectures(fields, family);
+  refuseOtherArchitectures(fields, name);
   for (const key of ['dtype', 'torch_dtype']) refuseQuantisedType(fields, key);
-  const config = family === 'gpt2' ? parseGpt2(fields) : parseRotaryFamily(fields, family);
+  const config = {
+    family: name,
+    vocabularySize: fields.integer('vocab_size', limits.vocabulary),
+    ...family.parse(fields),
+    tiedOutput: fields.boolean('tie_word_embeddings', family.isTiedUnlessSaid),
+    initializerRange: fields.number('initializer_range', limits.epsilon, 0.02),
+  };
   return { ...config, tokens: parseTokens(fields, config) };
 }
 
-function parseFamily(fields: Fields): Family {
-  const family = families.find((name) => name === fields.get('model_type'));
-  if (!family) throw fields.fault('model_type', `one of ${families.join(', ')}`);
+function parseFamily(fields: Fields): FamilyName {
+  const family = familyNames.find((name) => name === fields.get('model_type'));
+  if (!family) throw fields.fault('model_type', `one of ${familyNames.join(', ')}`);
   return family;
 }
 
-function refuseUnless(fields: Fields, family: Family, { key, only, families: applies }: Restriction): void {
-  if (!fields.has(key) || (applies && !applies.includes(family))) return;
-  if (isDeepStrictEqual(fields.get(key), only)) return;
+function refuseUnless(fields: Fields, { key, only }: Restriction): void {
+  if (!fields.has(key) || isDeepStrictEqual(fields.get(key), only)) return;
   const expected = only === undefined ? 'the key to be absent' : JSON.stringify(only);
   throw fields.fault(key, `${expected}, all that heed supports`);
 }
@@ -124,9 +76,9 @@ function refuseOtherLayerTypes(fields: Fields): void {
   throw fields.fault('layer_types', 'full_attention everywhere, all that heed supports');
 }
 
-function refuseOtherArchitectures(fields: Fields, family: Family): void {
+function refuseOtherArchitectures(fields: Fields, family: FamilyName): void {
   const names = fields.get('architectures') ?? [];
-  const known = Object.values(architectures[family]);
+  const known = Object.values(families[family].architectures);
   // The first conversions say LLaMAForCausalLM.
   const isKnown = (name: unknown) => known.some((own) => own.toLowerCase() === String(name).toLowerCase());
   if (Array.isArray(names) && names.every(isKnown)) return;
@@ -138,92 +90,6 @@ function refuseQuantisedType(fields: Fields, key: string): void {
   const floats = /^(?:torch\.)?(?:auto|half|float|double|bfloat16|float16|float32|float64)$/;
   if (!fields.has(key) || floats.test(String(fields.get(key)))) return;
   throw fields.fault(key, 'a float type of 16 bits or more');
-}
-
-type WithoutTokens = Omit<ModelConfig, 'tokens'>;
-
-function parseRotaryFamily(fields: Fields, family: Exclude<Family, 'gpt2'>): WithoutTokens {
-  const hiddenSize = fields.integer('hidden_size', limits.width);
-  const heads = fields.integer('num_attention_heads', limits.heads);
-  const keyValueHeads = parseKeyValueHeads(fields, family, heads);
-  const headSize = parseHeadSize(fields, family, hiddenSize, heads);
-  const maxPositions = fields.integer('max_position_embeddings', limits.positions);
-  const attentionBias = fields.boolean('attention_bias', false) && family !== 'qwen2';
-  return {
-    family,
-    vocabularySize: fields.integer('vocab_size', limits.vocabulary),
-    hiddenSize,
-    layers: fields.integer('num_hidden_layers', limits.layers),
-    heads,
-    keyValueHeads,
-    headSize,
-    intermediateSize: fields.integer('intermediate_size', limits.width),
-    maxPositions,
-    norm: { kind: 'rms', epsilon: fields.number('rms_norm_eps', limits.epsilon, 1e-6) },
-    positions: { kind: 'rotary', ...parseRotary(fields, maxPositions) },
-    mlp: { kind: 'gated', activation: parseActivation(fields, 'hidden_act', 'silu') },
-    bias: {
-      queryKeyValue: family === 'qwen2' || attentionBias,
-      attentionOutput: attentionBias,
-      mlp: fields.boolean('mlp_bias', false),
-    },
-    queryKeyNorm: family === 'qwen3',
-    tiedOutput: fields.boolean('tie_word_embeddings', false),
-    initializerRange: fields.number('initializer_range', limits.epsilon, 0.02),
-  };
-}
-
-/** Qwen without the key means 32, as in Transformers; with null there, and for a Llama, all heads. */
-function parseKeyValueHeads(fields: Fields, family: Family, heads: number): number {
-  const key = 'num_key_value_heads';
-  const isQwenWithout = family !== 'llama' && !fields.keys().includes(key);
-  const keyValueHeads = fields.integer(key, limits.heads, isQwenWithout ? 32 : heads);
-  if (heads % keyValueHeads === 0) return keyValueHeads;
-  const meaning = isQwenWithout ? ` (without the key ${family} has 32)` : '';
-  throw fields.fault(key, `a divisor of num_attention_heads = ${heads}${meaning}`);
-}
-
-/** Qwen3 without the key means 128, as in Transformers; the others divide the hidden size. */
-function parseHeadSize(fields: Fields, family: Family, hiddenSize: number, heads: number): number {
-  const fallback = family === 'qwen3' ? 128 : hiddenSize / heads;
-  // Transformers wants this of a Llama even where head_dim is given.
-  const mustDivide = family === 'llama' || !fields.has('head_dim');
-  if (mustDivide && !Number.isInteger(fallback)) {
-    throw fields.fault('num_attention_heads', `a divisor of the hidden size ${hiddenSize}`);
-  }
-  const headSize = fields.integer('head_dim', limits.width, fallback);
-  if (headSize % 2 !== 0) throw fields.fault('head_dim', 'an even size, since rotary turns pairs');
-  return headSize;
-}
-
-function parseGpt2(fields: Fields): WithoutTokens {
-  const hiddenSize = fields.integer('n_embd', limits.width);
-  const heads = fields.integer('n_head', limits.heads);
-  if (hiddenSize % heads !== 0) throw fields.fault('n_head', `a divisor of n_embd = ${hiddenSize}`);
-  return {
-    family: 'gpt2',
-    vocabularySize: fields.integer('vocab_size', limits.vocabulary),
-    hiddenSize,
-    layers: fields.integer('n_layer', limits.layers),
-    heads,
-    keyValueHeads: heads,
-    headSize: hiddenSize / heads,
-    intermediateSize: fields.integer('n_inner', limits.width, 4 * hiddenSize),
-    maxPositions: fields.integer('n_positions', limits.positions),
-    norm: { kind: 'layer', epsilon: fields.number('layer_norm_epsilon', limits.epsilon, 1e-5) },
-    positions: { kind: 'learned' },
-    mlp: { kind: 'plain', activation: parseActivation(fields, 'activation_function', 'gelu_new') },
-    bias: { queryKeyValue: true, attentionOutput: true, mlp: true },
-    queryKeyNorm: false,
-    tiedOutput: fields.boolean('tie_word_embeddings', true),
-    initializerRange: fields.number('initializer_range', limits.epsilon, 0.02),
-  };
-}
-
-function parseActivation(fields: Fields, key: string, fallback: string): Activation {
-  const name = fields.string(key, fallback);
-  if (Object.hasOwn(activations, name)) return activations[name];
-  throw fields.fault(key, `one of ${Object.keys(activations).join(', ')}`);
 }
 
 /**
@@ -245,18 +111,6 @@ export function parseTokens(fields: Fields, config: { vocabularySize: number }):
   return { ...bos, eos, ...pad };
 }
 
-/** Transformers' classes: with the output head, with a scalar head, and with neither. */
-export const architectures: Record<Family, { causal: string; classifier: string; bare: string }> = {
-  llama: architecturesOf('Llama', 'ForCausalLM'),
-  qwen2: architecturesOf('Qwen2', 'ForCausalLM'),
-  qwen3: architecturesOf('Qwen3', 'ForCausalLM'),
-  gpt2: architecturesOf('GPT2', 'LMHeadModel'),
-};
-
-function architecturesOf(stem: string, head: string) {
-  return { causal: stem + head, classifier: `${stem}ForSequenceClassification`, bare: `${stem}Model` };
-}
-
 /**
  * The config.json that Transformers reads, old releases and new: both rotary spellings and both dtype keys.
  * @param torchType type of the stored weights
@@ -266,10 +120,11 @@ export function modelConfigToJson(
   config: ModelConfig,
   torchType: TorchType = 'float32',
 ): Record<string, unknown> {
+  const family = families[config.family];
   const json = {
-    architectures: [architectures[config.family].causal],
+    architectures: [family.architectures.causal],
     model_type: config.family,
-    ...(config.family === 'gpt2' ? gpt2ToJson(config) : rotaryFamilyToJson(config)),
+    ...family.toJson(config),
     vocab_size: config.vocabularySize,
     initializer_range: config.initializerRange,
     tie_word_embeddings: config.tiedOutput,
@@ -288,41 +143,6 @@ export function tokensToJson({ bos, eos, pad }: ModelConfig['tokens']): Record<s
     bos_token_id: bos ?? null,
     eos_token_id: eos.length === 0 ? null : eos.length === 1 ? eos[0] : eos,
     pad_token_id: pad ?? null,
-  };
-}
-
-function rotaryFamilyToJson(config: ModelConfig): Record<string, unknown> {
-  const { attentionOutput, mlp } = config.bias;
-  return {
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.keyValueHeads,
-    head_dim: config.headSize,
-    max_position_embeddings: config.maxPositions,
-    rms_norm_eps: config.norm.epsilon,
-    hidden_act: config.mlp.activation === 'gelu_tanh' ? 'gelu_pytorch_tanh' : config.mlp.activation,
-    attention_dropout: 0,
-    ...(config.family === 'qwen2' ? {} : { attention_bias: attentionOutput }),
-    ...(config.family === 'llama' ? { mlp_bias: mlp } : { use_sliding_window: false }),
-    ...(config.positions.kind === 'rotary' ? rotaryToJson(config.positions) : {}),
-  };
-}
-
-function gpt2ToJson(config: ModelConfig): Record<string, unknown> {
-  return {
-    n_embd: config.hiddenSize,
-    n_inner: config.intermediateSize,
-    n_layer: config.layers,
-    n_head: config.heads,
-    n_positions: config.maxPositions,
-    n_ctx: config.maxPositions,
-    layer_norm_epsilon: config.norm.epsilon,
-    activation_function: config.mlp.activation === 'gelu_tanh' ? 'gelu_new' : config.mlp.activation,
-    attn_pdrop: 0,
-    embd_pdrop: 0,
-    resid_pdrop: 0,
   };
 }
 

@@ -1,7 +1,11 @@
 // A decoder as data: everything the forward pass and the parameter table need to know about a model.
 
+/** Each is a file in `families/`. */
+export const familyNames = ['llama', 'qwen2', 'qwen3', 'gpt2'] as const;
+export type FamilyName = (typeof familyNames)[number];
+
 export interface ModelConfig {
-  family: 'llama' | 'qwen2' | 'qwen3' | 'gpt2';
+  family: FamilyName;
   vocabularySize: number;
   hiddenSize: number;
   layers: number;

@@ -4,8 +4,8 @@
 import { input } from '../../engine/graph/build.ts';
 import { Random } from '../../engine/random.ts';
 import type { Feeds } from '../../engine/runtime/backend.ts';
-import { adapterNames, adapterSpecs } from './adapter.ts';
 import { loraDropout, type Parameters } from './forward.ts';
+import { linearLayers } from './parameters.ts';
 import type { Weights } from './weights.ts';
 
 /** Rows that the linear layers of a pass compute. */
@@ -25,17 +25,16 @@ interface Mask {
 
 function masksOf({ config, adapter }: Weights, { positions, places }: PassRows): Mask[] {
   if (!adapter || adapter.dropout === 0) return [];
-  const isAfterAttention = (module: string) => !readsAttentionInput.test(module);
-  return adapterSpecs(config, adapter)
-    .filter(({ name }) => name.endsWith('.lora_A.weight'))
-    .map(({ name, shape: [, width], layer }) => {
-      const module = name.slice(0, -adapterNames('').A.length);
-      const rows = layer === config.layers - 1 && isAfterAttention(module) ? places : positions;
-      return { name: loraDropout(module), rows, width };
-    });
+  return Array.from({ length: config.layers }, (_, layer) =>
+    linearLayers(config, layer)
+      .filter(({ name }) => adapter.modules.includes(name))
+      .map(({ name, input: width, part, isResidualOutput }): Mask => {
+        const isBeforeAttention = part === 'attention' && !isResidualOutput;
+        const rows = layer === config.layers - 1 && !isBeforeAttention ? places : positions;
+        return { name: loraDropout(name), rows, width };
+      }),
+  ).flat();
 }
-
-const readsAttentionInput = /\.(?:q_proj|k_proj|v_proj|c_attn)$/;
 
 /** The parameters of a training graph, with the masks of the adapter's dropout among them. */
 export function withDropout(parameters: Parameters, weights: Weights, rows: PassRows): Parameters {

@@ -20,6 +20,8 @@ import {
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { adapterNames } from './adapter.ts';
 import type { Activation, ModelConfig } from './config.ts';
+import type { Layout } from './families/family.ts';
+import { families } from './families/index.ts';
 import { rotaryTables } from './rotary.ts';
 
 /** A model's parameters as inputs of a graph, by their Hugging Face names; see weights.ts. */
@@ -61,27 +63,27 @@ export function hiddenStates(
   attend: Attend,
 ): Tensor {
   const [B, T] = tokens.shape;
-  const names = namesOf(config);
+  const { layout } = families[config.family];
   const place: Placement = { B, T, positions, tables: rotaryTables(config, positionCount) };
-  let x = gatherRows(parameters[names.tokens], tokens);
-  if (names.positions) x = add(x, gatherRows(parameters[names.positions], positions));
+  let x = gatherRows(parameters[layout.tokens], tokens);
+  if (layout.positions) x = add(x, gatherRows(parameters[layout.positions], positions));
   x = reshape(x, [B * T, config.hiddenSize]);
   for (let layer = 0; layer < config.layers; layer++) {
-    const own = layerParameters(parameters, names.layer(layer));
-    const normed = norm(config, own, names.attentionNorm, x);
+    const own = layerParameters(parameters, layout.layer(layer));
+    const normed = norm(config, own, layout.attentionNorm, x);
     let attended = attendedValues(config, own, normed, place, layer, attend);
     if (places && layer === config.layers - 1) {
       [x, attended] = [gatherRows(x, places), gatherRows(attended, places)];
     }
     x = add(x, attentionOutput(config, own, attended));
-    x = add(x, mlpBlock(config, own, norm(config, own, names.mlpNorm, x)));
+    x = add(x, mlpBlock(config, own, norm(config, own, layout.mlpNorm, x)));
   }
-  return norm(config, layerParameters(parameters, ''), names.finalNorm, x);
+  return norm(config, layerParameters(parameters, ''), layout.finalNorm, x);
 }
 
 /** Scores of every next token for hidden states [N,D]: [N,V]. */
 export function outputLogits(config: ModelConfig, parameters: Parameters, hidden: Tensor): Tensor {
-  const table = config.tiedOutput ? namesOf(config).tokens : 'lm_head.weight';
+  const table = config.tiedOutput ? families[config.family].layout.tokens : 'lm_head.weight';
   return matmul(hidden, parameters[table], { transposeB: true });
 }
 
@@ -119,43 +121,15 @@ function missing(name: string): never {
   throw new Error(`the parameter table lacks ${name}`);
 }
 
-interface Names {
-  tokens: string;
-  positions?: string;
-  finalNorm: string;
-  attentionNorm: string;
-  mlpNorm: string;
-  layer: (layer: number) => string;
-}
-
-function namesOf(config: ModelConfig): Names {
-  if (config.family === 'gpt2') {
-    return {
-      tokens: 'transformer.wte.weight',
-      positions: 'transformer.wpe.weight',
-      finalNorm: 'transformer.ln_f',
-      attentionNorm: 'ln_1',
-      mlpNorm: 'ln_2',
-      layer: (layer) => `transformer.h.${layer}.`,
-    };
-  }
-  return {
-    tokens: 'model.embed_tokens.weight',
-    finalNorm: 'model.norm',
-    attentionNorm: 'input_layernorm',
-    mlpNorm: 'post_attention_layernorm',
-    layer: (layer) => `model.layers.${layer}.`,
-  };
-}
-
 function norm({ norm: { kind, epsilon } }: ModelConfig, own: Own, name: string, x: Tensor): Tensor {
   const weight = own(`${name}.weight`);
   return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, own(`${name}.bias`), epsilon);
 }
 
-/** x·Wᵀ + b with W [out,in], and under an adapter s·x·Aᵀ·Bᵀ more; GPT-2 stores W as [in,out]. */
+/** x·Wᵀ + b with W [out,in], or x·W + b in a transposed layout; under an adapter s·x·Aᵀ·Bᵀ more. */
 function linear(config: ModelConfig, own: Own, name: string, hasBias: boolean, x: Tensor): Tensor {
-  const product = matmul(x, own(`${name}.weight`), { transposeB: config.family !== 'gpt2' });
+  const { isTransposed } = families[config.family].layout;
+  const product = matmul(x, own(`${name}.weight`), { transposeB: !isTransposed });
   const y = hasBias ? add(product, own(`${name}.bias`)) : product;
   const lora = own.lora(name);
   if (!lora) return y;
@@ -175,10 +149,12 @@ function attendedValues(
 ): Tensor {
   const { B, T } = place;
   const { heads, keyValueHeads, headSize } = config;
-  const [q, k, v] = queryKeyValue(config, own, x);
-  const query = splitHeads(turn(prepare(config, own, 'q_norm', q, heads), place, heads), place, heads);
+  const { layout } = families[config.family];
+  const [queryNorm, keyNorm] = layout.headNorms ?? [];
+  const [q, k, v] = queryKeyValue(config, own, layout, x);
+  const query = splitHeads(turn(headNorm(config, own, queryNorm, q, heads), place, heads), place, heads);
   const key = splitHeads(
-    turn(prepare(config, own, 'k_norm', k, keyValueHeads), place, keyValueHeads),
+    turn(headNorm(config, own, keyNorm, k, keyValueHeads), place, keyValueHeads),
     place,
     keyValueHeads,
   );
@@ -188,25 +164,23 @@ function attendedValues(
 }
 
 function attentionOutput(config: ModelConfig, own: Own, attended: Tensor): Tensor {
-  const name = config.family === 'gpt2' ? 'attn.c_proj' : 'self_attn.o_proj';
-  return linear(config, own, name, config.bias.attentionOutput, attended);
+  const { attentionOutput } = families[config.family].layout;
+  return linear(config, own, attentionOutput, config.bias.attentionOutput, attended);
 }
 
-function queryKeyValue(config: ModelConfig, own: Own, x: Tensor): Tensor[] {
-  const hasBias = config.bias.queryKeyValue;
-  if (config.family === 'gpt2') {
-    const joined = linear(config, own, 'attn.c_attn', hasBias, x);
-    const D = config.hiddenSize;
-    return [0, 1, 2].map((part) => slice(joined, 1, part * D, (part + 1) * D));
-  }
-  return ['q_proj', 'k_proj', 'v_proj'].map((name) => linear(config, own, `self_attn.${name}`, hasBias, x));
+function queryKeyValue(config: ModelConfig, own: Own, { queryKeyValue: names }: Layout, x: Tensor): Tensor[] {
+  const parts = names.map((name) => linear(config, own, name, config.bias.queryKeyValue, x));
+  if (parts.length === 3) return parts;
+  const [queries, keys] = [config.heads * config.headSize, config.keyValueHeads * config.headSize];
+  const bounds = [0, queries, queries + keys, queries + 2 * keys];
+  return [0, 1, 2].map((part) => slice(parts[0], 1, bounds[part], bounds[part + 1]));
 }
 
 /** Qwen3 normalises each head of queries and keys. */
-function prepare(config: ModelConfig, own: Own, name: string, x: Tensor, heads: number): Tensor {
+function headNorm(config: ModelConfig, own: Own, name: string | undefined, x: Tensor, heads: number): Tensor {
   if (!config.queryKeyNorm) return x;
   const rows = reshape(x, [x.shape[0] * heads, config.headSize]);
-  return reshape(rmsNorm(rows, own(`self_attn.${name}.weight`), config.norm.epsilon), x.shape);
+  return reshape(rmsNorm(rows, own(`${name}.weight`), config.norm.epsilon), x.shape);
 }
 
 function turn(x: Tensor, { B, T, positions, tables }: Placement, heads: number): Tensor {
@@ -223,10 +197,8 @@ const activations: { [A in Activation]: (x: Tensor) => Tensor } = { silu, gelu, 
 
 function mlpBlock(config: ModelConfig, own: Own, x: Tensor): Tensor {
   const activate = activations[config.mlp.activation];
+  const { gate, up, down } = families[config.family].layout.mlp;
   const project = (name: string, from: Tensor) => linear(config, own, name, config.bias.mlp, from);
-  if (config.mlp.kind === 'gated') {
-    const gated = multiply(activate(project('mlp.gate_proj', x)), project('mlp.up_proj', x));
-    return project('mlp.down_proj', gated);
-  }
-  return project('mlp.c_proj', activate(project('mlp.c_fc', x)));
+  if (gate) return project(down, multiply(activate(project(gate, x)), project(up, x)));
+  return project(down, activate(project(up, x)));
 }

@@ -1,90 +1,105 @@
 // The parameter table: every tensor of a model by its Hugging Face name, in one canonical order, in the layout in which
-// Hugging Face stores it: Linear weights are [out, in], GPT-2's Conv1D weights [in, out].
+// Hugging Face stores it: Linear weights are [out, in], those of a transposed layout [in, out].
 
 import { Random } from '../../engine/random.ts';
 import type { ModelConfig } from './config.ts';
+import { families } from './families/index.ts';
 
 export interface ParameterSpec {
-  /** Hugging Face state-dict name; GPT-2's carry the `transformer.` prefix. */
+  /** Hugging Face state-dict name; GPT-2's have the prefix `transformer.`. */
   name: string;
   shape: readonly number[];
   role: 'embedding' | 'matrix' | 'norm' | 'bias';
+  /** Of a matrix that writes into the residual stream. */
+  isResidualOutput?: true;
   /** Absent outside the layers. */
   layer?: number;
 }
 
 /** All parameters in canonical order. A tied output has no lm_head.weight. */
 export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
-  const { vocabularySize: V, hiddenSize: D } = config;
-  const body = config.family === 'gpt2' ? gpt2Specs(config) : rotaryFamilySpecs(config);
-  if (!config.tiedOutput) body.push({ name: 'lm_head.weight', shape: [V, D], role: 'matrix' });
-  return body;
-}
-
-function rotaryFamilySpecs(config: ModelConfig): ParameterSpec[] {
-  const { vocabularySize: V, hiddenSize: D, layers } = config;
-  return [
-    { name: 'model.embed_tokens.weight', shape: [V, D], role: 'embedding' },
-    ...Array.from({ length: layers }, (_, layer) => rotaryLayerSpecs(config, layer)).flat(),
-    { name: 'model.norm.weight', shape: [D], role: 'norm' },
-  ];
-}
-
-function rotaryLayerSpecs(config: ModelConfig, layer: number): ParameterSpec[] {
-  const { hiddenSize: D, intermediateSize, headSize, bias } = config;
-  const queries = config.heads * headSize;
-  const keys = config.keyValueHeads * headSize;
-  const prefix = `model.layers.${layer}`;
-  const norm = (name: string, size: number): ParameterSpec => {
-    return { name: `${prefix}.${name}.weight`, shape: [size], role: 'norm', layer };
-  };
-  const linear = (name: string, output: number, input: number, hasBias: boolean): ParameterSpec[] => [
-    { name: `${prefix}.${name}.weight`, shape: [output, input], role: 'matrix', layer },
-    ...(hasBias ? [{ name: `${prefix}.${name}.bias`, shape: [output], role: 'bias' as const, layer }] : []),
-  ];
-  return [
-    norm('input_layernorm', D),
-    ...linear('self_attn.q_proj', queries, D, bias.queryKeyValue),
-    ...linear('self_attn.k_proj', keys, D, bias.queryKeyValue),
-    ...linear('self_attn.v_proj', keys, D, bias.queryKeyValue),
-    ...(config.queryKeyNorm ? [norm('self_attn.q_norm', headSize), norm('self_attn.k_norm', headSize)] : []),
-    ...linear('self_attn.o_proj', D, queries, bias.attentionOutput),
-    norm('post_attention_layernorm', D),
-    ...linear('mlp.gate_proj', intermediateSize, D, bias.mlp),
-    ...linear('mlp.up_proj', intermediateSize, D, bias.mlp),
-    ...linear('mlp.down_proj', D, intermediateSize, bias.mlp),
-  ];
-}
-
-function gpt2Specs(config: ModelConfig): ParameterSpec[] {
   const { vocabularySize: V, hiddenSize: D, maxPositions, layers } = config;
+  const { tokens, positions, finalNorm } = families[config.family].layout;
   return [
-    { name: 'transformer.wte.weight', shape: [V, D], role: 'embedding' },
-    { name: 'transformer.wpe.weight', shape: [maxPositions, D], role: 'embedding' },
-    ...Array.from({ length: layers }, (_, layer) => gpt2LayerSpecs(config, layer)).flat(),
-    { name: 'transformer.ln_f.weight', shape: [D], role: 'norm' },
-    { name: 'transformer.ln_f.bias', shape: [D], role: 'bias' },
+    { name: tokens, shape: [V, D], role: 'embedding' },
+    ...(positions ? [{ name: positions, shape: [maxPositions, D], role: 'embedding' as const }] : []),
+    ...Array.from({ length: layers }, (_, layer) => layerSpecs(config, layer)).flat(),
+    ...normSpecs(config, finalNorm),
+    ...(config.tiedOutput ? [] : [{ name: 'lm_head.weight', shape: [V, D], role: 'matrix' as const }]),
   ];
 }
 
-function gpt2LayerSpecs(config: ModelConfig, layer: number): ParameterSpec[] {
-  const { hiddenSize: D, intermediateSize } = config;
-  const prefix = `transformer.h.${layer}`;
-  const withBias = (name: string, role: 'norm' | 'matrix', shape: number[]): ParameterSpec[] => [
-    { name: `${prefix}.${name}.weight`, shape, role, layer },
-    { name: `${prefix}.${name}.bias`, shape: [shape[shape.length - 1]], role: 'bias', layer },
+function layerSpecs(config: ModelConfig, layer: number): ParameterSpec[] {
+  const { layout } = families[config.family];
+  const prefix = layout.layer(layer);
+  const linear = linearLayers(config, layer).map((module) => linearSpecs(module, layout.isTransposed));
+  const inputs = layout.queryKeyValue.length;
+  const headNorms = config.queryKeyNorm ? (layout.headNorms ?? []) : [];
+  const specs = [
+    ...normSpecs(config, prefix + layout.attentionNorm),
+    ...linear.slice(0, inputs).flat(),
+    ...headNorms.map((name) => ({
+      ...{ name: `${prefix}${name}.weight`, shape: [config.headSize], role: 'norm' as const },
+    })),
+    ...linear[inputs],
+    ...normSpecs(config, prefix + layout.mlpNorm),
+    ...linear.slice(inputs + 1).flat(),
   ];
-  return [
-    ...withBias('ln_1', 'norm', [D]),
-    ...withBias('attn.c_attn', 'matrix', [D, 3 * D]),
-    ...withBias('attn.c_proj', 'matrix', [D, D]),
-    ...withBias('ln_2', 'norm', [D]),
-    ...withBias('mlp.c_fc', 'matrix', [D, intermediateSize]),
-    ...withBias('mlp.c_proj', 'matrix', [intermediateSize, D]),
-  ];
+  return specs.map((spec) => ({ ...spec, layer }));
 }
 
-const residualOutputs = /\.(o_proj|down_proj|c_proj)\.weight$/;
+function normSpecs({ norm, hiddenSize: D }: ModelConfig, name: string): ParameterSpec[] {
+  const weight: ParameterSpec = { name: `${name}.weight`, shape: [D], role: 'norm' };
+  return norm.kind === 'rms' ? [weight] : [weight, { name: `${name}.bias`, shape: [D], role: 'bias' }];
+}
+
+function linearSpecs(
+  { name, input, output, ...module }: LinearLayer,
+  isTransposed: boolean,
+): ParameterSpec[] {
+  const weight: ParameterSpec = {
+    name: `${name}.weight`,
+    shape: isTransposed ? [input, output] : [output, input],
+    role: 'matrix',
+    ...(module.isResidualOutput && { isResidualOutput: true }),
+  };
+  return module.hasBias ? [weight, { name: `${name}.bias`, shape: [output], role: 'bias' }] : [weight];
+}
+
+export interface LinearLayer {
+  /** Full name of the module, such as `model.layers.0.self_attn.q_proj`. */
+  name: string;
+  part: 'attention' | 'mlp';
+  input: number;
+  output: number;
+  hasBias: boolean;
+  isResidualOutput: boolean;
+}
+
+/** The linear layers of a block, in the order in which they are computed. */
+export function linearLayers(config: ModelConfig, layer: number): LinearLayer[] {
+  const { hiddenSize: D, intermediateSize, bias } = config;
+  const { layout } = families[config.family];
+  const queries = config.heads * config.headSize;
+  const keys = config.keyValueHeads * config.headSize;
+  const widths = layout.queryKeyValue.length === 1 ? [queries + 2 * keys] : [queries, keys, keys];
+  const named = (part: LinearLayer['part'], name: string, input: number, output: number): LinearLayer => ({
+    ...{ name: layout.layer(layer) + name, part, input, output },
+    hasBias: part === 'mlp' ? bias.mlp : bias.queryKeyValue,
+    isResidualOutput: false,
+  });
+  const { gate, up, down } = layout.mlp;
+  return [
+    ...layout.queryKeyValue.map((name, i) => named('attention', name, D, widths[i])),
+    {
+      ...named('attention', layout.attentionOutput, queries, D),
+      ...{ hasBias: bias.attentionOutput, isResidualOutput: true },
+    },
+    ...(gate ? [named('mlp', gate, D, intermediateSize)] : []),
+    named('mlp', up, D, intermediateSize),
+    { ...named('mlp', down, intermediateSize, D), isResidualOutput: true },
+  ];
+}
 
 /**
  * A freshly drawn parameter: normal(0, initializerRange); the matrices that write into the residual stream have that
@@ -101,7 +116,7 @@ export function initialParameter(
   const values = new Float32Array(elements(spec.shape));
   if (spec.role === 'bias') return values;
   if (spec.role === 'norm') return values.fill(1);
-  const depth = residualOutputs.test(spec.name) ? Math.sqrt(2 * config.layers) : 1;
+  const depth = spec.isResidualOutput ? Math.sqrt(2 * config.layers) : 1;
   const deviation = config.initializerRange / depth;
   const random = new Random(seed, 'initialisation');
   for (let i = 0; i < values.length; i++) values[i] = deviation * random.normal(index, i);

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Model, saveModel } from '../../../language/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../../language/model/config.ts';
+import { families } from '../../../language/model/families/index.ts';
 import { initialParameter, parameterSpecs } from '../../../language/model/parameters.ts';
 import { fromStored } from '../../../language/stored-names.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
@@ -26,22 +27,18 @@ export function tinyConfig(
   family: ModelConfig['family'] = 'llama',
   sizes: Partial<ModelConfig> = {},
 ): ModelConfig {
-  const isGpt2 = family === 'gpt2';
+  const { design, hasGroupedQueries } = families[family];
   return {
     family,
     vocabularySize: 290,
     hiddenSize: 32,
     layers: 2,
     heads: 4,
-    keyValueHeads: isGpt2 ? 4 : 2,
+    keyValueHeads: hasGroupedQueries ? 2 : 4,
     headSize: 8,
     intermediateSize: 64,
     maxPositions: 64,
-    norm: isGpt2 ? { kind: 'layer', epsilon: 1e-5 } : { kind: 'rms', epsilon: 1e-6 },
-    positions: isGpt2 ? { kind: 'learned' } : { kind: 'rotary', theta: 10_000, scaling: { kind: 'default' } },
-    mlp: isGpt2 ? { kind: 'plain', activation: 'gelu_tanh' } : { kind: 'gated', activation: 'silu' },
-    bias: { queryKeyValue: isGpt2 || family === 'qwen2', attentionOutput: isGpt2, mlp: isGpt2 },
-    queryKeyNorm: family === 'qwen3',
+    ...design,
     tiedOutput: true,
     initializerRange: 0.02,
     tokens: { pad: 0, bos: 1, eos: [2] },
