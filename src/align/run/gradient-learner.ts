@@ -4,7 +4,7 @@
 import { UserError } from '../../engine/errors.ts';
 import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
 import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
-import { type MicroBatch, type TrainedWeight, UpdateStep } from '../../engine/optimizer/update-step.ts';
+import { type MicroBatch, UpdateStep, type Weight } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
@@ -128,37 +128,36 @@ export function learningRateAt(options: OptimizerOptions, step: number, totalSte
   return learningRate * scheduleMultiplier(schedule, step);
 }
 
-/** Updates all of a model's parameters, its scalar head among them where its kind has one. */
+/** Updates what is trained of a model: all of it and its scalar head, or an adapter and the head over a frozen base. */
 export function createTrainer(backend: Backend, model: Model, options: OptimizerOptions): UpdateStep {
+  const inputs = weightInputs(model);
+  const specs = weightSpecs(model);
+  const weightOf = ({ name }: WeightSpec): Weight => {
+    return { name, values: model.parameters.get(name)!, tensor: inputs[name] };
+  };
+  const trained = specs.filter(({ isTrained }) => isTrained);
   return new UpdateStep(
     backend,
-    { trained: trainedWeights(model, options) },
     {
-      adamw: options,
-      clipNorm: options.clipNorm,
-      patience: options.patience,
+      trained: trained.map((spec) => ({
+        ...weightOf(spec),
+        weightDecay: decays(spec) ? options.weightDecay : 0,
+      })),
+      frozen: specs.filter(({ isTrained }) => !isTrained).map(weightOf),
+      constants: inputs,
     },
+    { adamw: options, clipNorm: options.clipNorm, patience: options.patience },
   );
 }
 
 /** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' Trainer. */
-function trainedWeights(model: Model, { weightDecay }: OptimizerOptions): TrainedWeight[] {
-  const inputs = weightInputs(model);
-  const decays = ({ role, part }: WeightSpec) =>
-    (role === 'matrix' || role === 'embedding') && part !== 'head';
-  return weightSpecs(model)
-    .filter(({ isTrained }) => isTrained)
-    .map((spec) => ({
-      name: spec.name,
-      values: model.parameters.get(spec.name)!,
-      tensor: inputs[spec.name],
-      weightDecay: decays(spec) ? weightDecay : 0,
-    }));
-}
+const decays = ({ role, part }: WeightSpec): boolean =>
+  (role === 'matrix' || role === 'embedding') && part !== 'head';
 
-/** @throws UserError when the two are of different shapes */
-export function copyParameters(from: Model, to: Model): void {
-  for (const [name, values] of to.parameters) {
+/** Gives a model the trained values of a checkpoint. @throws UserError when the two are of different shapes */
+export function copyParameters(from: Pick<Model, 'parameters'>, to: Model): void {
+  for (const { name } of weightSpecs(to).filter(({ isTrained }) => isTrained)) {
+    const values = to.parameters.get(name)!;
     const saved = from.parameters.get(name);
     if (saved?.length !== values.length) {
       throw new UserError({

@@ -138,7 +138,7 @@ class TrainingRun {
 
   /** Takes up the newest checkpoint, if there is one. @throws UserError when the data or the model's shape changed */
   async restore(): Promise<void> {
-    const { training, warnings } = await loadLatestTrainingState(this.folder.checkpoints);
+    const { training, warnings } = await loadLatestTrainingState(this.folder.checkpoints, this.learner.model);
     for (const message of warnings) this.warn(message);
     if (!training) return;
     const { tokens, loss, skipped, files, stopped, learner } = training.state as StoredState;

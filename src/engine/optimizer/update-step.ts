@@ -44,6 +44,14 @@ export interface TrainedWeight extends Weight {
   weightDecay: number;
 }
 
+export interface UpdatedWeights {
+  trained: readonly TrainedWeight[];
+  /** Fed as they are: without gradients and moments, and not stored. */
+  frozen?: readonly Weight[];
+  /** What graphs read besides, by name, and nothing is fed for. */
+  constants?: Readonly<Record<string, Tensor>>;
+}
+
 /** What a step's micro-batches add up to. */
 export interface StepSums {
   loss: number;
@@ -96,7 +104,7 @@ export class UpdateStep {
 
   constructor(
     backend: Backend,
-    { trained, frozen = [] }: { trained: readonly TrainedWeight[]; frozen?: readonly Weight[] },
+    { trained, frozen = [], constants }: UpdatedWeights,
     options: UpdateStepOptions,
   ) {
     this.backend = backend;
@@ -104,7 +112,7 @@ export class UpdateStep {
     this.trained = trained;
     this.options = options;
     const fed = [...trained, ...frozen];
-    this.inputs = Object.fromEntries(fed.map(({ name, tensor }) => [name, tensor]));
+    this.inputs = { ...constants, ...Object.fromEntries(fed.map(({ name, tensor }) => [name, tensor])) };
     this.weights = Object.fromEntries(fed.map(({ name, values }) => [name, values]));
     const zeros = ({ values }: Weight) => new Float32Array(values.length);
     this.slots = trained.map((w) => {

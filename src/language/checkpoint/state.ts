@@ -102,16 +102,18 @@ async function discardSteps(checkpoints: string, steps: number[], files: Files):
 
 /**
  * The newest step that is whole.
+ * @param base of a model with an adapter, whose checkpoints do not hold it; its arrays are shared
  * @returns `training` undefined when there is none; a warning for every newer step that was passed over
  * @throws UserError for a step that a newer heed wrote
  */
 export async function loadLatestTrainingState(
   checkpoints: string,
+  base?: Model,
 ): Promise<{ training?: TrainingState; warnings: string[] }> {
   const warnings: string[] = [];
   for (const step of await listSteps(checkpoints)) {
     try {
-      return { training: await loadStep(join(checkpoints, stepName(step)), step), warnings };
+      return { training: await loadStep(join(checkpoints, stepName(step)), step, base), warnings };
     } catch (error) {
       if (!(error instanceof FormatError) && !errorCode(error)) throw error;
       warnings.push(`Step ${step} was passed over: ${(error as Error).message}`);
@@ -120,7 +122,7 @@ export async function loadLatestTrainingState(
   return { warnings };
 }
 
-async function loadStep(target: string, step: number): Promise<TrainingState> {
+async function loadStep(target: string, step: number, base: Model | undefined): Promise<TrainingState> {
   const folder = await resolveFolder(target);
   if ((await verifyFolder(folder)) === 'unmanaged') {
     throw new FormatError({ where: folder, expected: 'a manifest', found: 'none' });
@@ -129,7 +131,7 @@ async function loadStep(target: string, step: number): Promise<TrainingState> {
   const fields = new Fields(await readJsonFile(where, { largestBytes: largestStateBytes }), where);
   fields.version('version', stateVersion);
   fields.integer('step', { min: step, max: step });
-  const model = await loadModel(join(folder, 'model'));
+  const model = await loadModel(join(folder, 'model'), { base });
   return {
     step,
     model,
