@@ -2,8 +2,8 @@
 // what was skipped. A test's tier is in its file's name:
 //   *.test.ts       unit tests, first
 //   *.slow.test.ts  whole commands and short training runs, after them
-//   *.ci.test.ts    soak tests, devices in software, long learning runs, other implementations: with HEED_TESTS=all,
-//                   as in .ci/run
+//   *.ci.test.ts    soak and kill tests, devices in software, long learning runs, other implementations: with
+//                   HEED_TESTS=all, as in .ci/run
 // Words after `--` go to vitest in place of the tiers. HEED_REQUIRE_GOLDEN=1 makes a skipped golden test a failure.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
