@@ -52,12 +52,12 @@ export function openRun(
       log ??= new AppendLog(quarantine, warn);
       log.append(fault);
       faults += 1;
-      if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: set aside: ${fault.reason}`);
+      if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: quarantined: ${fault.reason}`);
     },
     tell(report = { dropped: {}, notices: {} }) {
-      if (faults > 0) warn(`${faults} faulty rows were set aside in ${quarantine}`);
+      if (faults > 0) warn(`${faults} faulty rows were quarantined in ${quarantine}`);
       for (const [reason, count] of Object.entries(report.dropped)) {
-        warn(`${count} rows left out: ${dropReasons[reason as keyof typeof dropReasons]}`);
+        warn(`${count} rows skipped: ${dropReasons[reason as keyof typeof dropReasons]}`);
       }
       for (const [notice, count] of Object.entries(report.notices)) {
         warn(`${count} rows: ${notices[notice as keyof typeof notices]}`);

@@ -113,7 +113,7 @@ export class Conversation {
   private hear(event: ChatEvent): void {
     if (event.type === 'text') this.terminal.piece(visible(event.text));
     else if (event.type === 'forgotten') {
-      this.terminal.note(`the first ${event.messages} messages no longer fit, and are left out`);
+      this.terminal.note(`the first ${event.messages} messages no longer fit and are dropped`);
     } else this.heed?.(event);
   }
 }

@@ -88,7 +88,7 @@ describe('options', () => {
     const text = written.replace(/\s+/g, ' ');
     for (const part of [
       '--data <text...> training data files (required)',
-      '--device <text> where to compute; auto is the CPU for now:',
+      '--device <text> device; auto is the CPU for now:',
       '(auto, cpu, webgpu, cuda; default: auto)',
       '--learning-rate <number> peak step size (default: 0.00002)',
       '--no-packing',

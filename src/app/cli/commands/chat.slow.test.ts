@@ -91,7 +91,7 @@ describe('heed chat', () => {
     const lines = `${'red cat '.repeat(100)}\n${'blue dog '.repeat(100)}\n${'sun moon '.repeat(400)}\nhi\n`;
     const { code, stdout, stderr } = await chat('chatty', lines, '--json');
     expect(code).toBe(0);
-    expect(stderr).toMatch(/the first 2 messages no longer fit, and are left out/);
+    expect(stderr).toMatch(/the first 2 messages no longer fit and are dropped/);
     expect(stderr).toMatch(/warning: the prompt's \d+ tokens fill the context of 512/);
     expect(JSON.parse(stdout).turns.map(({ prompt }: { prompt: string }) => prompt.slice(0, 3))).toEqual([
       ...['red', 'blu', 'hi'],

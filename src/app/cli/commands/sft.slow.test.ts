@@ -51,7 +51,7 @@ describe('heed sft', () => {
     expect(result.data).toMatchObject({ rows: 6, kept: 3, faults: 3 });
     expect(result.data.dropped).toEqual({ 'unknown-token-id': 1 });
     expect(Math.abs(result.loss - Math.log(290))).toBeLessThan(0.05);
-    expect(stderr).toMatch(/warning: faulty\.jsonl:4: set aside: not JSON/);
+    expect(stderr).toMatch(/warning: faulty\.jsonl:4: quarantined: not JSON/);
     const quarantine = readFileSync(join(folder, 'faulty/quarantine.jsonl'), 'utf8').trimEnd().split('\n');
     const places = quarantine
       .map((line) => JSON.parse(line))
