@@ -39,18 +39,25 @@ export async function readWholeFile(path: string, kind: FileKind = {}): Promise<
  * @throws FormatError as `requireRegularFile` does, and when the file is not UTF-8
  */
 export async function readTextFile(path: string, kind: FileKind = {}): Promise<string> {
-  const bytes = await readWholeFile(path, { largestBytes: largestTextBytes, ...kind });
+  return textOf(await readWholeFile(path, { largestBytes: largestTextBytes, ...kind }), path, kind);
+}
+
+/** What `readTextFile` makes of a file's bytes. @throws FormatError when they are not UTF-8 */
+export function textOf(bytes: Uint8Array, path: string, { expected = 'text' }: FileKind = {}): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    const { expected = 'text' } = kind;
     throw new FormatError({ where: path, expected: `${expected} in UTF-8`, found: 'other bytes' }, { cause });
   }
 }
 
 /** @throws FormatError as `readTextFile` does, and when the text is not JSON */
 export async function readJsonFile(path: string, kind: FileKind = {}): Promise<unknown> {
-  const text = await readTextFile(path, { expected: 'JSON', ...kind });
+  return jsonOf(await readTextFile(path, { expected: 'JSON', ...kind }), path);
+}
+
+/** What `readJsonFile` makes of a file's text. @throws FormatError when it is not JSON */
+export function jsonOf(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

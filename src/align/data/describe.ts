@@ -1,6 +1,6 @@
 // A row as people check it: its text, cut where training begins and ends.
 
-import type { PromptTokenizer } from './prompt-tokenizer.ts';
+import type { PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import type { TokenRow } from './token-row.ts';
 
 export interface DescribedSpan {

@@ -1,6 +1,6 @@
 // Makes flagged tokens fit the context, by a declared side or not at all; a whole completion is never cut away.
 
-import type { PromptTokenizer } from './prompt-tokenizer.ts';
+import type { PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import type { Dropped, DropReason, RowSource, TokenRow } from './token-row.ts';
 import type { FlaggedTokens } from './token-runs.ts';
 

@@ -3,17 +3,17 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import type { Lineage } from '../../language/checkpoint/checkpoint-record.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
+import type { OpenedWeights } from '../../language/checkpoint/open-model.ts';
 import type { Fingerprint } from './fingerprint.ts';
 
-/** @param models folders of the checkpoints that it began from */
+/** @param models the checkpoints that it began from */
 export async function lineageFrom(
-  models: readonly string[],
+  models: readonly OpenedWeights[],
   files: readonly Fingerprint[],
 ): Promise<Lineage> {
   return {
     parents: await Promise.all(
-      models.map(async (folder) => ({ name: sourceName(folder), sha256: await hashFolder(folder) })),
+      models.map(async ({ folder, sha256 }) => ({ name: sourceName(folder), sha256: await sha256() })),
     ),
     data: files.map(({ path, sha256 }) => ({ name: sourceName(path), sha256 })),
   };

@@ -3,8 +3,8 @@
 
 import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';
+import { type PromptTokenizer, requireEndToken } from '../../language/text/prompt-tokenizer.ts';
 import { type Fingerprint, startFingerprint } from './fingerprint.ts';
-import { type PromptTokenizer, requireEndToken } from './prompt-tokenizer.ts';
 import { faultOf, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
 import {
   type DataRecord,

@@ -1,7 +1,7 @@
 // Prompts as people give them (a text, a record without its answer, ids) to the ids that generation begins with.
 
 import { UserError } from '../../engine/errors.ts';
-import { type PromptTokenizer, tokenizePrompt } from './prompt-tokenizer.ts';
+import { type PromptTokenizer, tokenizePrompt } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type ReadOptions, readJsonLines, setAside } from './read.ts';
 import { type DataRecord, recognise } from './records.ts';
 import { renderAlpacaPrompt } from './template.ts';

@@ -7,7 +7,12 @@
 
 import { Template } from '@huggingface/jinja';
 import { FormatError, UserError } from '../../engine/errors.ts';
-import { leadingTokens, type PromptTokenizer, requireEndToken, tokenName } from './prompt-tokenizer.ts';
+import {
+  leadingTokens,
+  type PromptTokenizer,
+  requireEndToken,
+  tokenName,
+} from '../../language/text/prompt-tokenizer.ts';
 import type { Message } from './records.ts';
 
 const PREAMBLE =

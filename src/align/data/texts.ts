@@ -1,8 +1,8 @@
 // Streams documents for pretraining. A JSONL or JSON file gives a document a row (`text`); any other file is one
 // document, or several where a line is exactly <|endoftext|>. Long documents come in pieces cut at newlines.
 
+import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import { faultyByte } from './json-row.ts';
-import { leadingTokens, type PromptTokenizer } from './prompt-tokenizer.ts';
 import { excerpt, faultOf, type ReadOptions, readBytes, readJsonLines, setAside } from './read.ts';
 import type { TokenPiece } from './token-stream.ts';
 

@@ -1,7 +1,7 @@
 // Text with parts that are trained and parts that are not, to ids and a flag a token. The ids of everything before a
 // trained part are always those that generation would be given, so no token at the border can differ.
 
-import { type PromptTokenizer, tokenName } from './prompt-tokenizer.ts';
+import { type PromptTokenizer, tokenName } from '../../language/text/prompt-tokenizer.ts';
 
 /** Text in which no special token is parsed, or one token. */
 export type Part = { text: string; isTrained: boolean } | { id: number; isTrained: boolean };

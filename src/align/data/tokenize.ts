@@ -3,15 +3,15 @@
 // named reason, never silently cut.
 
 import { UserError } from '../../engine/errors.ts';
-import { findChatSpans, findPromptSpans, type Span } from './chat-spans.ts';
-import { type FitOptions, fitTokens, sharePrompt } from './fit.ts';
 import {
   leadingTokens,
   type PromptTokenizer,
   requireEndToken,
   tokenizePrompt,
   tokenName,
-} from './prompt-tokenizer.ts';
+} from '../../language/text/prompt-tokenizer.ts';
+import { findChatSpans, findPromptSpans, type Span } from './chat-spans.ts';
+import { type FitOptions, fitTokens, sharePrompt } from './fit.ts';
 import type { InstructionRecord, MarkedRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
 import { type ChatTemplate, chatTemplateOf, renderAlpacaPrompt } from './template.ts';
 import {

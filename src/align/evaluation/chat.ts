@@ -5,9 +5,8 @@ import { UserError } from '../../engine/errors.ts';
 import type { Device } from '../../engine/runtime/backend.ts';
 import type { TalkingJobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { type PromptTemplate, problemOf, tokenizePlainPrompt } from '../data/prompts.ts';
 import type { Message } from '../data/records.ts';
 import { tokenizeChatPrompt } from '../data/tokenize.ts';
@@ -68,29 +67,23 @@ export async function chat(
 
 class Speaker {
   readonly template: PromptTemplate;
-  private readonly model: Model;
-  private readonly tokenizer: ModelTokenizer;
+  private readonly opened: OpenedModel;
   private readonly generator: Generator;
   private readonly maxTokens: number;
 
-  private constructor(options: ChatOptions, model: Model, tokenizer: ModelTokenizer, generator: Generator) {
-    const own = tokenizer.prompts.chatTemplate === undefined ? 'alpaca' : 'chat';
+  private constructor(options: ChatOptions, opened: OpenedModel, generator: Generator) {
+    const own = opened.prompts.chatTemplate === undefined ? 'alpaca' : 'chat';
     this.template = options.template === 'auto' ? own : options.template;
     this.maxTokens = options.maxTokens;
-    this.model = model;
-    this.tokenizer = tokenizer;
+    this.opened = opened;
     this.generator = generator;
   }
 
   static async open(options: ChatOptions): Promise<Speaker> {
-    const folder = await locateModel(options.model);
-    const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
-    const tokenizer = await loadModelTokenizer(folder, model.config);
-    const generator = new Generator(await openBackend(options), model, {
-      batchSize: 1,
-      tokenizer: tokenizer.tokenizer,
-    });
-    return new Speaker(options, model, tokenizer, generator);
+    const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
+    const { model, tokenizer } = opened;
+    const generator = new Generator(await openBackend(options), model, { batchSize: 1, tokenizer });
+    return new Speaker(options, opened, generator);
   }
 
   async close(): Promise<void> {
@@ -116,7 +109,7 @@ class Speaker {
       maxTokens: this.maxTokens,
       seed,
       sampling: { temperature },
-      stopIds: this.tokenizer.stopIds,
+      stopIds: this.opened.stopIds,
     };
     try {
       const [completion] = await this.generator.generate([request], {
@@ -138,8 +131,8 @@ class Speaker {
   private promptOf(messages: readonly Message[]): { ids: number[]; forgotten: number } | string {
     try {
       const prompt = this.template === 'chat' ? this.conversation(messages) : this.lastMessage(messages);
-      const { maxPositions: context, vocabularySize } = this.model.config;
-      const tokenizer = () => this.tokenizer.prompts;
+      const { maxPositions: context, vocabularySize } = this.opened.model.config;
+      const tokenizer = () => this.opened.prompts;
       return problemOf(prompt.ids, { template: this.template, context, vocabularySize, tokenizer }) ?? prompt;
     } catch (error) {
       if (error instanceof UserError) return error.message;
@@ -149,15 +142,15 @@ class Speaker {
 
   private lastMessage(messages: readonly Message[]): { ids: number[]; forgotten: number } {
     const text = messages.at(-1)?.content ?? '';
-    return { ids: tokenizePlainPrompt(text, this.template, this.tokenizer.prompts), forgotten: 0 };
+    return { ids: tokenizePlainPrompt(text, this.template, this.opened.prompts), forgotten: 0 };
   }
 
   /** Without the oldest exchanges where a quarter of the context would not be left for the answer. */
   private conversation(messages: readonly Message[]): { ids: number[]; forgotten: number } {
-    const context = this.model.config.maxPositions;
+    const context = this.opened.model.config.maxPositions;
     const room = context - Math.min(this.maxTokens, Math.floor(context / 4));
     for (let forgotten = 0; ; forgotten += 2) {
-      const ids = tokenizeChatPrompt(messages.slice(forgotten), this.tokenizer.prompts);
+      const ids = tokenizeChatPrompt(messages.slice(forgotten), this.opened.prompts);
       if (ids.length <= room || forgotten + 2 >= messages.length) return { ids, forgotten };
     }
   }

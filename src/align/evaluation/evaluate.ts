@@ -3,9 +3,9 @@
 
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { type FrozenBases, frozenBases } from '../../language/checkpoint/checkpoint.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import type { RowFault } from '../data/read.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import type { ScoringOptions } from '../scoring/sequences.ts';
@@ -44,22 +44,23 @@ export async function evaluate(
   const inputs = await hashInputs(options);
   const finished = await finishedEvaluation(options, inputs);
   if (finished) return { ...finished, out: options.out, isReused: true };
-  const asked = await openModel(options.model);
-  await checkJudges(options, asked.model);
+  const bases = frozenBases();
+  const asked = await openModel(options.model, { expectKind: ['base', 'policy'], bases, isFrozen: true });
+  await checkJudges(options, asked.model, bases);
   let faults = 0;
   const requests = await readRequests(options.data, {
     template: options.continuation ? 'none' : options.template,
     isContinued: options.continuation,
     context: asked.model.config.maxPositions,
     vocabularySize: asked.model.config.vocabularySize,
-    tokenizer: () => asked.tokenizer.prompts,
+    tokenizer: () => asked.prompts,
     strict: options.strict,
     onFault(fault) {
       faults += 1;
       emit({ type: 'fault', fault });
     },
   });
-  const answers = await answerAll(asked, requests, options, { emit, signal });
+  const answers = await answerAll(asked, bases, requests, options, { emit, signal });
   const advice = options.world ? requests.flatMap(({ row }) => adviceOf(row) ?? []) : [];
   const summary = { model: options.model, ...summarise(answers, advice), faults };
   signal.throwIfAborted();
@@ -67,28 +68,18 @@ export async function evaluate(
   return { ...summary, out: options.out, isReused: false };
 }
 
-interface AskedModel {
-  model: Model;
-  tokenizer: ModelTokenizer;
-}
-
-async function openModel(path: string): Promise<AskedModel> {
-  const folder = await locateModel(path);
-  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  return { model, tokenizer: await loadModelTokenizer(folder, model.config) };
-}
-
 async function answerAll(
-  asked: AskedModel,
+  asked: OpenedModel,
+  bases: FrozenBases,
   requests: readonly EvaluationRequest[],
   options: EvaluateOptions,
   { emit, signal }: JobContext<EvaluateEvent>,
 ): Promise<Answer[]> {
   const backend = await openBackend(options);
-  const { model, tokenizer } = asked;
+  const { model, tokenizer, stopIds } = asked;
   const generator = new Generator(backend, model, {
     batchSize: options.generationBatchSize,
-    tokenizer: tokenizer.tokenizer,
+    tokenizer,
   });
   let done = 0;
   const completions = await generator.generate(
@@ -97,7 +88,7 @@ async function answerAll(
       maxTokens: options.maxTokens,
       seed: options.seed + index,
       sampling: { temperature: options.temperature },
-      stopIds: tokenizer.stopIds,
+      stopIds,
     })),
     {
       onCompletion: () => emit({ type: 'progress', phase: 'answers', done: ++done, total: requests.length }),
@@ -117,7 +108,7 @@ async function answerAll(
     scored,
     // The likeliest answer alone has no distribution: it is judged under the models' own.
     reference
-      ? await divergences(backend, model, reference, rows, {
+      ? await divergences(backend, model, reference, bases, rows, {
           ...scoring('kl', 2),
           temperature: options.temperature || 1,
         })
@@ -125,7 +116,7 @@ async function answerAll(
   );
   const proxy = byRequest(
     scored,
-    reward ? await rewards(backend, model, reward, rows, scoring('reward', 1)) : [],
+    reward ? await rewards(backend, model, reward, bases, rows, scoring('reward', 1)) : [],
   );
   return requests.map((request, i) => ({
     ...answerOf(request, completions[i]),

@@ -4,14 +4,14 @@ import { UserError } from '../../engine/errors.ts';
 import type { Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
+import { type OpenedWeights, openWeights, tokenizerOf } from '../../language/checkpoint/open-model.ts';
 import {
   type Completion,
   type GenerationRequest,
   Generator,
   type SamplingOptions,
 } from '../../language/generation/generate.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import {
   type Prompt,
   type PromptOptions,
@@ -102,20 +102,16 @@ export async function sampleCompletions(
   };
 }
 
-interface AskedModel {
-  folder: string;
-  model: Model;
+interface AskedModel extends OpenedWeights {
   tokenizer: ModelTokenizer | undefined;
 }
 
 /** The tokenizer is there where the folder has one; without it only ids can be continued. */
 async function askedModel({ model: path, prompt, stop }: SampleOptions): Promise<AskedModel> {
-  const folder = await locateModel(path);
-  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
+  const opened = await openWeights(path, { expectKind: ['base', 'policy'] });
   const isNeeded = prompt !== undefined || stop.length > 0;
-  const isThere = model.tokenizerFiles?.['tokenizer.json'] !== undefined;
-  const tokenizer = isThere || isNeeded ? await loadModelTokenizer(folder, model.config) : undefined;
-  return { folder, model, tokenizer };
+  const isThere = opened.model.tokenizerFiles?.['tokenizer.json'] !== undefined;
+  return { ...opened, tokenizer: isThere || isNeeded ? await tokenizerOf(opened) : undefined };
 }
 
 async function collectPrompts(

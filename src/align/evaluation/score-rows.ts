@@ -1,6 +1,6 @@
 // Rows of data to the sequences that scoring them takes. What cannot be scored is set aside with its place and reason.
 
-import { leadingTokens, type PromptTokenizer } from '../data/prompt-tokenizer.ts';
+import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type RowFault, readJsonLines, setAside } from '../data/read.ts';
 import { type DataRecord, recognise } from '../data/records.ts';
 import { dropReasons, isDropped, type RowSource, reasonOf, type TokenRow } from '../data/token-row.ts';

@@ -5,8 +5,8 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend, Device } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { loadModelTokenizer } from '../data/model-tokenizer.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { openWeights, tokenizerOf } from '../../language/checkpoint/open-model.ts';
 import { describeFaults, type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
 import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
@@ -67,8 +67,8 @@ export async function scoreFiles(
   options: ScoreOptions,
   { emit, signal }: JobContext<ScoreEvent>,
 ): Promise<ScoreResult> {
-  const folder = await locateModel(options.model);
-  const model = await loadModel(folder, { expectKind: ['base', 'policy', 'reward'] });
+  const opened = await openWeights(options.model, { expectKind: ['base', 'policy', 'reward'] });
+  const { model } = opened;
   const faults: RowFault[] = [];
   const rowOptions: RowOptions = {
     context: model.config.maxPositions,
@@ -79,7 +79,7 @@ export async function scoreFiles(
       faults.push(fault);
       emit({ type: 'fault', fault });
     },
-    tokenizer: once(() => loadModelTokenizer(folder, model.config).then(({ prompts }) => prompts)),
+    tokenizer: once(() => tokenizerOf(opened).then(({ prompts }) => prompts)),
   };
   const read = await readAll(options.data, rowOptions, signal);
   const sequences = read.flatMap((row) => listSequences(row.sequences));

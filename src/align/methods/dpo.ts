@@ -8,13 +8,18 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { type FrozenBases, frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { requireContext, requireSameTokens } from '../../language/checkpoint/compatibility.ts';
+import {
+  type OpenedModel,
+  type OpenedWeights,
+  openModel,
+  openWeights,
+} from '../../language/checkpoint/open-model.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Truncation } from '../data/fit.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadMarkedRows, loadPreferenceRows, type MarkedRow, type PreferenceRow } from '../data/load.ts';
-import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -37,7 +42,6 @@ import {
 } from './dpo-objective.ts';
 import { mismatchedAnswers } from './mismatched-answers.ts';
 import { referenceLogProbs } from './reference-log-probs.ts';
-import { requireSameTokenizer } from './rewards.ts';
 
 export interface DpoOptions extends TrainingOptions {
   model: string;
@@ -70,16 +74,18 @@ export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): P
   const run = openRun('dpo', options, context);
   try {
     const backend = await openBackend(options);
-    const folder = await locateModel(options.model);
-    const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
+    const bases = frozenBases();
+    const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases });
+    const policy = opened.model;
     requireMeaning(options);
-    const reference = await referenceOf(options, folder, policy);
-    const { rows, report } = await judgedRows(policy, folder, options, run);
+    const reference = await referenceOf(options, opened, bases);
+    const { rows, report } = await judgedRows(opened, options, run);
     const sequences = new Sequences(rows, policy, options);
-    if (reference) await sequences.ask(backend, reference, run.folder.path, context.signal);
+    if (reference)
+      await sequences.ask(backend, await asReference(reference), run.folder.path, context.signal);
     policy.kind = 'policy';
-    const others = options.reference === undefined ? [] : [await locateModel(options.reference)];
-    policy.lineage = await lineageFrom([folder, ...others], report.files);
+    const others = reference === undefined || reference === opened ? [] : [reference];
+    policy.lineage = await lineageFrom([opened, ...others], report.files);
     const source = rowSource(backend, policy, sequences, report, options, context);
     const learner = new GradientLearner(backend, policy, source, options);
     const result = await runTraining(learner, options, run.folder, context, 'dpo');
@@ -106,28 +112,24 @@ interface Reference {
 
 async function referenceOf(
   { reference, loss }: DpoOptions,
-  folder: string,
-  policy: Model,
-): Promise<Reference | undefined> {
+  opened: OpenedModel,
+  bases: FrozenBases,
+): Promise<OpenedWeights | undefined> {
   if (!usesReference(loss)) return undefined;
-  if (reference === undefined) return { model: policy, sha256: await hashFolder(folder) };
-  const other = await locateModel(reference);
-  const model = await loadModel(other, { expectKind: ['base', 'policy'] });
-  requireSameTokenizer(`--reference ${reference}`, model, policy);
-  const { vocabularySize, maxPositions } = model.config;
-  if (vocabularySize !== policy.config.vocabularySize || maxPositions < policy.config.maxPositions) {
-    throw new UserError({
-      where: `--reference ${reference}`,
-      expected: `${policy.config.vocabularySize} tokens and a context of ${policy.config.maxPositions}, as --model has`,
-      found: `${vocabularySize} and ${maxPositions}`,
-    });
-  }
-  return { model, sha256: await hashFolder(other) };
+  if (reference === undefined) return opened;
+  const other = await openWeights(reference, { expectKind: ['base', 'policy'], bases, isFrozen: true });
+  const { model: policy } = opened;
+  requireSameTokens(`--reference ${reference}`, other.model, policy);
+  requireContext(`--reference ${reference}`, other.model.config, policy.config.maxPositions);
+  return other;
+}
+
+async function asReference({ model, sha256 }: OpenedWeights): Promise<Reference> {
+  return { model, sha256: await sha256() };
 }
 
 async function judgedRows(
-  { config }: Model,
-  folder: string,
+  { model: { config }, prompts }: OpenedModel,
   options: DpoOptions,
   run: OpenRun,
 ): Promise<{ rows: JudgedRow[]; report: DataReport }> {
@@ -137,7 +139,6 @@ async function judgedRows(
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
   const load = loss === 'kto' ? loadMarkedRows : loadPreferenceRows;
-  const { prompts } = await loadModelTokenizer(folder, config);
   const { rows, report } = await load(options.data, prompts, {
     ...{ maxLength, truncation, strict },
     vocabularySize: config.vocabularySize,

@@ -1,17 +1,17 @@
 // What PPO begins with: the policy and the reference that it is held to, the critic, the prompts, the rewards.
 
-import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
-import type { ModelConfig } from '../../language/model/config.ts';
+import { type FrozenBases, frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
+import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
+import { openWeights } from '../../language/checkpoint/open-model.ts';
 import { headBias, headWeight } from '../../language/model/scalar-head.ts';
 import { copyWeights, type Weights } from '../../language/model/weights.ts';
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { parseRewards } from './reward-specs.ts';
-import { loadRewards, type Rewards, requireSameTokenizer } from './rewards.ts';
+import { loadRewards, type Rewards } from './rewards.ts';
 
 export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
@@ -36,18 +36,19 @@ export async function assemble(
     watch: parseRewards(options.watch),
     ensemble: options.ensemble.map((model) => ({ model })),
   };
-  const prompted = await loadPromptedPolicy(options, onFault);
+  const bases = frozenBases();
+  const prompted = await loadPromptedPolicy(options, onFault, bases);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;
-  const reference = await referenceModel(options, policy);
+  const reference = await referenceModel(options, policy, bases);
   return {
     ...prompted,
     isOwnReference,
     reference,
-    critic: await startingCritic(options, specs, policy),
-    rewards: await loadRewards(specs.reward, backend, policy),
-    watched: await loadRewards(specs.watch, backend, policy),
-    ensemble: await loadRewards(specs.ensemble, backend, policy),
+    critic: await startingCritic(options, specs, policy, bases),
+    rewards: await loadRewards(specs.reward, backend, policy, bases),
+    watched: await loadRewards(specs.watch, backend, policy, bases),
+    ensemble: await loadRewards(specs.ensemble, backend, policy, bases),
   };
 }
 
@@ -66,14 +67,13 @@ function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore =
   }
 }
 
-async function referenceModel(options: PpoOptions, policy: Model): Promise<Weights> {
+async function referenceModel(options: PpoOptions, policy: Model, bases: FrozenBases): Promise<Weights> {
   if (options.reference === undefined) return copyWeights(policy);
-  const folder = await locateModel(options.reference);
-  const reference = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  const where = `--reference ${options.reference}`;
-  requireSameTokenizer(where, reference, policy);
-  requireSameDesign(where, reference.config, policy.config);
-  return reference;
+  const { model } = await openWeights(options.reference, {
+    ...{ expectKind: ['base', 'policy'], bases, isFrozen: true },
+  });
+  requireOneGraph(`--reference ${options.reference}`, model, policy);
+  return model;
 }
 
 /**
@@ -84,14 +84,14 @@ async function startingCritic(
   { valueModel }: PpoOptions,
   { reward }: RewardSpecs,
   policy: Model,
+  bases: FrozenBases,
 ): Promise<Model> {
   const { config } = policy;
   const rewardModel = reward.find((spec) => 'model' in spec);
   const from = valueModel ?? rewardModel?.model;
   if (from === undefined) return withHeadOfZeros(policy);
-  const model = await loadModel(await locateModel(from), { expectKind: ['reward', 'value'] });
-  requireSameTokenizer(`the critic ${from}`, model, policy);
-  requireSameDesign(`the critic ${from}`, model.config, config);
+  const { model } = await openWeights(from, { expectKind: ['reward', 'value'], bases });
+  requireOneGraph(`the critic ${from}`, model, policy);
   const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
   const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
   const parameters = new Map(model.parameters);
@@ -110,21 +110,4 @@ function withHeadOfZeros({ config, adapter, base, parameters }: Model): Model {
     .set(headBias, new Float32Array(1));
   headed.delete('lm_head.weight');
   return copyWeights({ kind: 'value', config, adapter, base, parameters: headed });
-}
-
-/** What may differ between models that make the same of the same tokens. */
-const looseFields: ReadonlySet<string> = new Set(['maxPositions', 'initializerRange', 'tokens']);
-
-/** One graph computes them all. */
-function requireSameDesign(where: string, found: ModelConfig, expected: ModelConfig): void {
-  for (const [field, value] of Object.entries(expected)) {
-    const other = found[field as keyof ModelConfig];
-    if (looseFields.has(field) || isDeepStrictEqual(other, value)) continue;
-    throw new UserError({
-      where,
-      expected: `${field} ${JSON.stringify(value)}, as in --model`,
-      found: JSON.stringify(other),
-      advice: 'a model of the same architecture',
-    });
-  }
 }

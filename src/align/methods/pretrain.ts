@@ -4,15 +4,16 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { families } from '../../language/model/families/index.ts';
 import { initialParameter, parameterSpecs } from '../../language/model/parameters.ts';
+import { requireEndToken } from '../../language/text/prompt-tokenizer.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
-import { requireEndToken } from '../data/prompt-tokenizer.ts';
 import { describeFaults, type RowFault } from '../data/read.ts';
 import { readTexts, tokenizeTexts } from '../data/texts.ts';
 import { TokenStream } from '../data/token-stream.ts';
@@ -57,10 +58,10 @@ export async function pretrain(
 ): Promise<PretrainResult> {
   const run = openRun('pretrain', options, context);
   try {
-    const { model, tokenizer } = await startingModel(options);
+    const { model, tokenizer, parents } = await startingModel(options);
     const { stream, files, faults } = await corpus(tokenizer, model.config, options, run.setAside);
     run.tell();
-    model.lineage = await lineageFrom(options.model ? [await locateModel(options.model)] : [], files);
+    model.lineage = await lineageFrom(parents, files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');
     return { ...result, documents: stream.documents, corpusTokens: stream.ids.length, faults };
@@ -69,11 +70,16 @@ export async function pretrain(
   }
 }
 
-async function startingModel(options: PretrainOptions): Promise<{ model: Model; tokenizer: ModelTokenizer }> {
+interface Start {
+  model: Model;
+  tokenizer: ModelTokenizer;
+  parents: OpenedModel[];
+}
+
+async function startingModel(options: PretrainOptions): Promise<Start> {
   if (options.model) {
-    const folder = await locateModel(options.model);
-    const model = await loadModel(folder, { expectKind: ['base'] });
-    return { model, tokenizer: await loadModelTokenizer(folder, model.config) };
+    const opened = await openModel(options.model, { expectKind: ['base'] });
+    return { model: opened.model, tokenizer: opened, parents: [opened] };
   }
   if (!options.tokenizer) {
     throw new UserError({
@@ -89,7 +95,7 @@ async function startingModel(options: PretrainOptions): Promise<{ model: Model; 
     parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, options.seed, i)]),
   );
   const tokenizerFiles = tokenizer.tokenizer.files();
-  return { model: { kind: 'base', config, parameters, tokenizerFiles }, tokenizer };
+  return { model: { kind: 'base', config, parameters, tokenizerFiles }, tokenizer, parents: [] };
 }
 
 /** A configuration as the family publishes it. @throws UserError when the sizes do not divide each other */

@@ -1,10 +1,11 @@
 // A policy that learns from its own answers: the model, what it is asked, and how its answers end and are rewarded.
 
 import { UserError } from '../../engine/errors.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { FrozenBases, Model } from '../../language/checkpoint/checkpoint.ts';
+import type { ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import { type Rollout, requireRoom } from '../run/rollouts.ts';
@@ -29,28 +30,27 @@ export interface PromptedPolicy {
 export async function loadPromptedPolicy(
   options: PromptOptions & { model: string; maxTokens: number },
   onFault: (fault: RowFault) => void,
+  bases?: FrozenBases,
 ): Promise<PromptedPolicy> {
-  const folder = await locateModel(options.model);
-  const policy = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  const tokenizer = await loadModelTokenizer(folder, policy.config);
-  const prompts = await promptsOf(options, policy, tokenizer, onFault);
+  const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases });
+  const policy = opened.model;
+  const prompts = await promptsOf(options, opened, onFault);
   requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
   policy.kind = 'policy';
-  policy.lineage = await lineageFrom([folder], files);
-  return { policy, tokenizer, prompts, files };
+  policy.lineage = await lineageFrom([opened], files);
+  return { policy, tokenizer: opened, prompts, files };
 }
 
 async function promptsOf(
   { data, template, strict }: PromptOptions,
-  { config }: Model,
-  tokenizer: ModelTokenizer,
+  { model: { config }, prompts: tokenizer }: OpenedModel,
   onFault: (fault: RowFault) => void,
 ): Promise<Prompt[]> {
   const prompts: Prompt[] = [];
   const reading = {
     ...{ template, context: config.maxPositions, vocabularySize: config.vocabularySize },
-    ...{ tokenizer: () => tokenizer.prompts, strict, onFault },
+    ...{ tokenizer: () => tokenizer, strict, onFault },
   };
   for (const file of data) for await (const prompt of readPrompts(file, reading)) prompts.push(prompt);
   if (prompts.length > 0) return prompts;

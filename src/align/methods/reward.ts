@@ -11,8 +11,9 @@ import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { headWeight, initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { fromStored, toStored } from '../../language/stored-names.ts';
 import { createBatchOrder } from '../data/batches.ts';
@@ -25,7 +26,6 @@ import {
   loadRankingRows,
   type PreferenceRow,
 } from '../data/load.ts';
-import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -71,10 +71,10 @@ export async function reward(options: RewardOptions, context: JobContext<RunEven
   const run = openRun('reward', options, context);
   try {
     requireMeaning(options);
-    const folder = await locateModel(options.model);
-    const model = rewardModel(await loadModel(folder, { expectKind: ['base', 'policy'] }), options.seed);
-    const known = await comparisons(model, folder, options, run);
-    model.lineage = await lineageFrom([folder], known.report.files);
+    const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
+    const model = rewardModel(opened.model, options.seed);
+    const known = await comparisons(opened, options, run);
+    model.lineage = await lineageFrom([opened], known.report.files);
     const backend = await openBackend(options);
     const source: StepSource = {
       ...rankingSource(model, known, options),
@@ -118,8 +118,7 @@ interface Comparisons {
 }
 
 async function comparisons(
-  { config }: Model,
-  folder: string,
+  { model: { config }, prompts: tokenizer }: OpenedModel,
   options: RewardOptions,
   run: OpenRun,
 ): Promise<Comparisons> {
@@ -128,7 +127,6 @@ async function comparisons(
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
-  const { prompts: tokenizer } = await loadModelTokenizer(folder, config);
   const reading: LoadOptions = {
     ...{ maxLength, truncation, strict, onFault: run.setAside },
     vocabularySize: config.vocabularySize,

@@ -105,7 +105,7 @@ describe('rewards', () => {
     const tokenizerFiles = { 'tokenizer.json': tokenizer.toJson() as object };
     await saveModel(join(root, 'foreign'), { ...judge, tokenizerFiles });
     await expect(score({ model: join(root, 'foreign') })).rejects.toThrow(
-      /foreign: expected a model with the tokenizer of --model, got another tokenizer\.json/,
+      /foreign: expected the same tokens as --model has, got another tokenizer: its vocabulary differs/,
     );
   });
 });

@@ -2,11 +2,12 @@
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { FrozenBases } from '../../language/checkpoint/checkpoint.ts';
+import { requireSameTokens, type TokenModel } from '../../language/checkpoint/compatibility.ts';
+import { openWeights } from '../../language/checkpoint/open-model.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
@@ -50,16 +51,18 @@ export interface Rewards {
 const batchTokens = 4096;
 
 /**
- * @param policy whose answers are scored; a reward model must have its tokenizer. Not compared where absent
+ * @param policy whose completions are scored; a reward model must have its tokens. Not compared where absent
+ * @param bases  of the models that are open, whose arrays a reward model may share
  * @throws UserError when one of them cannot be used
  */
 export async function loadRewards(
   specs: readonly RewardSpec[],
   backend: Backend,
-  policy?: Pick<Model, 'tokenizerFiles'>,
+  policy?: TokenModel,
+  bases?: FrozenBases,
 ): Promise<Rewards> {
   const members: RewardMember[] = [];
-  for (const spec of specs) members.push(await loadMember(spec, backend, policy));
+  for (const spec of specs) members.push(await loadMember(spec, backend, policy, bases));
   return {
     members,
     async score(answers) {
@@ -79,11 +82,12 @@ export async function loadRewards(
 async function loadMember(
   spec: RewardSpec,
   backend: Backend,
-  policy: Pick<Model, 'tokenizerFiles'> | undefined,
+  policy: TokenModel | undefined,
+  bases: FrozenBases | undefined,
 ): Promise<RewardMember> {
   const { weight = 1 } = spec;
   const scorer =
-    'model' in spec ? await scorerOfModel(spec.model, backend, policy) : await scorerOfFunction(spec);
+    'model' in spec ? await scorerOfModel(spec.model, backend, policy, bases) : await scorerOfFunction(spec);
   const name = 'model' in spec ? spec.model : spec.name;
   return {
     name,
@@ -106,10 +110,11 @@ interface Scorer {
 async function scorerOfModel(
   path: string,
   backend: Backend,
-  policy: Pick<Model, 'tokenizerFiles'> | undefined,
+  policy: TokenModel | undefined,
+  bases: FrozenBases | undefined,
 ): Promise<Scorer> {
-  const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
-  if (policy) requireSameTokenizer(path, model, policy);
+  const { model } = await openWeights(path, { expectKind: ['reward'], bases, isFrozen: true });
+  if (policy) requireSameTokens(path, model, policy);
   const programs = new ProgramCache(backend);
   return {
     async score(answers) {
@@ -183,28 +188,4 @@ function requireFinite(name: string, answers: readonly RewardedAnswer[], values:
     expected: 'a finite number',
     found: `${values[wrong]} for the answer ${JSON.stringify(completion.slice(0, 80))}`,
   });
-}
-
-/**
- * Both must make the same tokens of a text: ids, not texts, go from one model to the other.
- * @throws UserError where their tokenizer.json differ
- */
-export function requireSameTokenizer(
-  where: string,
-  other: Pick<Model, 'tokenizerFiles'>,
-  policy: Pick<Model, 'tokenizerFiles'>,
-): void {
-  const [found, expected] = [tokenizerOf(other), tokenizerOf(policy)];
-  if (!found || !expected || isDeepStrictEqual(found, expected)) return;
-  throw new UserError({
-    where,
-    expected: 'a model with the tokenizer of --model',
-    found: 'another tokenizer.json',
-    advice: 'one that was trained from the same base model',
-  });
-}
-
-function tokenizerOf({ tokenizerFiles }: Pick<Model, 'tokenizerFiles'>): unknown {
-  const file = tokenizerFiles?.['tokenizer.json'];
-  return file instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(file)) : file;
 }

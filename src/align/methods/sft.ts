@@ -4,12 +4,12 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
-import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { createBatchOrder } from '../data/batches.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import { lineageFrom } from '../data/lineage.ts';
 import { loadInstructionRows } from '../data/load.ts';
-import { loadModelTokenizer } from '../data/model-tokenizer.ts';
 import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -36,12 +36,12 @@ export interface SftResult extends RunResult {
 export async function sft(options: SftOptions, context: JobContext<RunEvent>): Promise<SftResult> {
   const run = openRun('sft', options, context);
   try {
-    const folder = await locateModel(options.model);
-    const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
-    const { rows, report } = await demonstrations(model, folder, options, run.setAside);
+    const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
+    const { model } = opened;
+    const { rows, report } = await demonstrations(opened, options, run.setAside);
     run.tell(report);
     const source = demonstrationSource(rows, report.files, model, options);
-    model.lineage = await lineageFrom([folder], report.files);
+    model.lineage = await lineageFrom([opened], report.files);
     model.kind = 'policy';
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'sft');
     return { ...result, data: report };
@@ -51,8 +51,7 @@ export async function sft(options: SftOptions, context: JobContext<RunEvent>): P
 }
 
 async function demonstrations(
-  { config }: Model,
-  folder: string,
+  { model: { config }, prompts }: OpenedModel,
   options: SftOptions,
   onFault: Parameters<typeof loadInstructionRows>[2]['onFault'],
 ): Promise<{ rows: TokenRow[]; report: DataReport }> {
@@ -64,7 +63,6 @@ async function demonstrations(
       found: `${maxLength}`,
     });
   }
-  const { prompts } = await loadModelTokenizer(folder, config);
   return loadInstructionRows(options.data, prompts, {
     maxLength,
     truncation: options.truncation,

@@ -2,12 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadModelTokenizer, type ModelTokenizer } from '../../align/data/model-tokenizer.ts';
 import { recognise } from '../../align/data/records.ts';
 import { isDropped } from '../../align/data/token-row.ts';
 import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/tokenize.ts';
 import type { Sample } from '../../align/methods/best-of.ts';
 import type { Episode, RunEvent } from '../../align/run/events.ts';
+import { loadModelTokenizer, type ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
 import type { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { ShownToken, TokenRole } from './document.ts';
 import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';

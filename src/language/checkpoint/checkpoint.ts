@@ -79,6 +79,28 @@ export interface LoadOptions {
   expectKind?: readonly CheckpointKind[];
   /** The whole model under an adapter, where it is open already: its arrays are shared. */
   base?: Model;
+  /** Where the base of an adapter is looked for, and kept. */
+  bases?: FrozenBases;
+}
+
+/**
+ * Whole models that nothing trains, by the hash of their folder's content: what adapters stand on, and models opened as
+ * frozen. All that are opened with the same bases share their arrays.
+ */
+export interface FrozenBases {
+  /** The model of this content, opened the first time that it is asked for. */
+  open(sha256: string, load: () => Promise<Model>): Promise<Model>;
+}
+
+export function frozenBases(): FrozenBases {
+  const known = new Map<string, Promise<Model>>();
+  return {
+    open(sha256, load) {
+      const model = known.get(sha256) ?? load().then((opened): Model => ({ ...opened, isFrozen: true }));
+      known.set(sha256, model);
+      return model;
+    },
+  };
 }
 
 /**
@@ -92,7 +114,7 @@ export async function loadModel(folder: string, options: LoadOptions = {}): Prom
   const names = await readdir(path);
   const load = names.includes(adapterConfigName) && !names.includes('config.json') ? loadAdapter : loadWhole;
   const model = await load(path, names, options);
-  refuseOtherKinds(folder, model.kind, options.expectKind);
+  requireKind(folder, model.kind, options.expectKind);
   return model;
 }
 
@@ -138,10 +160,10 @@ async function openBase(
   options: LoadOptions,
 ) {
   if (options.base) return { base: options.base, folder: recorded };
-  const folder = await findBase(path, recorded, written);
-  const base = await loadModel(folder);
-  const resolved = await resolveFolder(folder);
-  return { base, folder: { path: resolved, sha256: recorded?.sha256 ?? (await hashFolder(resolved)) } };
+  const folder = await resolveFolder(await findBase(path, recorded, written));
+  const sha256 = recorded?.sha256 ?? (await hashFolder(folder));
+  const base = await (options.bases ?? frozenBases()).open(sha256, () => loadModel(folder));
+  return { base, folder: { path: folder, sha256 } };
 }
 
 /** What heed.json says of the base, then PEFT's path as it is and beside the adapter. @throws UserError naming all places */
@@ -218,7 +240,12 @@ function kindOfArchitecture(fields: Fields): CheckpointKind {
   return Array.isArray(names) && /ForSequenceClassification$/.test(String(names[0])) ? 'reward' : 'base';
 }
 
-function refuseOtherKinds(folder: string, kind: CheckpointKind, expected?: readonly CheckpointKind[]): void {
+/** @throws UserError for a kind that is not among the expected */
+export function requireKind(
+  folder: string,
+  kind: CheckpointKind,
+  expected?: readonly CheckpointKind[],
+): void {
   if (!expected || expected.includes(kind)) return;
   throw new UserError({
     where: folder,

@@ -16,6 +16,8 @@ export interface Weights {
   /** By canonical name: the base's (`parameterSpecs`), an adapter's (`adapterSpecs`), `score.weight` and maybe `score.bias`. */
   parameters: ReadonlyMap<string, Float32Array>;
   adapter?: Adapter;
+  /** Nothing of it is trained: others may share its arrays. */
+  isFrozen?: boolean;
 }
 
 export interface WeightSpec extends ParameterSpec {
@@ -24,7 +26,7 @@ export interface WeightSpec extends ParameterSpec {
 }
 
 /** Every tensor that the model computes with, in canonical order. A scalar head stands in the place of the output head. */
-export function weightSpecs({ config, parameters, adapter }: Weights): WeightSpec[] {
+export function weightSpecs({ config, parameters, adapter, isFrozen = false }: Weights): WeightSpec[] {
   const hasHead = parameters.has(headWeight);
   const base = parameterSpecs(config).filter(({ name }) => !(hasHead && name === 'lm_head.weight'));
   const head: ParameterSpec[] = [
@@ -32,13 +34,13 @@ export function weightSpecs({ config, parameters, adapter }: Weights): WeightSpe
     { name: headBias, shape: [1], role: 'bias' },
   ];
   return [
-    ...base.map((spec) => ({ ...spec, part: 'base' as const, isTrained: adapter === undefined })),
+    ...base.map((spec) => ({ ...spec, part: 'base' as const, isTrained: !adapter && !isFrozen })),
     ...(adapter ? adapterSpecs(config, adapter) : []).map((spec) => {
-      return { ...spec, part: 'adapter' as const, isTrained: true };
+      return { ...spec, part: 'adapter' as const, isTrained: !isFrozen };
     }),
     ...head
       .filter(({ name }) => parameters.has(name))
-      .map((spec) => ({ ...spec, part: 'head' as const, isTrained: true })),
+      .map((spec) => ({ ...spec, part: 'head' as const, isTrained: !isFrozen })),
   ];
 }
 

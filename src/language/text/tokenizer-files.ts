@@ -3,9 +3,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FormatError, UserError } from '../../engine/errors.ts';
-import { readJsonFile, readTextFile } from '../read-file.ts';
+import { jsonOf, readWholeFile, textOf } from '../read-file.ts';
 
 export interface TokenizerSource {
   tokenizer: unknown;
@@ -20,36 +20,61 @@ export interface TokenizerSource {
 /** Of each file of a tokenizer. */
 export const largestTokenizerBytes = 256 * 2 ** 20;
 
+/** File name → its bytes, or the value that it is written as JSON from. */
+export type TokenizerFiles = Readonly<Record<string, Uint8Array | object | undefined>>;
+
 /**
  * @param path tokenizer.json or the folder that holds it
  * @throws UserError when it is not there, FormatError when a file is too large, not UTF-8 or not JSON
  */
 export async function readTokenizerSource(path: string): Promise<TokenizerSource> {
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-  const tokenizerPath = isFolder ? join(path, 'tokenizer.json') : path;
-  const folder = isFolder ? path : dirname(path);
+  const [folder, name] = isFolder ? [path, 'tokenizer.json'] : [dirname(path), basename(path)];
+  const configuration = await bytesIfThere(join(folder, 'tokenizer_config.json'));
+  const template = await bytesIfThere(join(folder, 'chat_template.jinja'));
+  const files = {
+    'tokenizer.json': await bytesIfThere(join(folder, name)),
+    'tokenizer_config.json': configuration,
+    'chat_template.jinja': template,
+  };
+  return tokenizerSource(folder, files, name);
+}
+
+/**
+ * The same of files that have been read.
+ * @param folder that they lie in
+ * @param name   of the file that is a tokenizer.json
+ */
+export async function tokenizerSource(
+  folder: string,
+  files: TokenizerFiles,
+  name = 'tokenizer.json',
+): Promise<TokenizerSource> {
+  const tokenizerPath = join(folder, name);
   const configurationPath = join(folder, 'tokenizer_config.json');
-  const tokenizer = await readJson(tokenizerPath);
+  const tokenizer = jsonContent(files['tokenizer.json'], tokenizerPath);
   if (tokenizer === undefined) {
     const advice = 'the folder of a model that comes with a tokenizer.json';
     throw new UserError({ where: tokenizerPath, expected: 'a tokenizer file', found: 'none', advice });
   }
-  const configuration = await readJson(configurationPath);
-  return {
-    tokenizer,
-    tokenizerPath,
-    configuration,
-    configurationPath,
-    template: await readTemplate(folder),
-  };
+  const configuration = jsonContent(files['tokenizer_config.json'], configurationPath);
+  const template = await templateOf(folder, files['chat_template.jinja']);
+  return { tokenizer, tokenizerPath, configuration, configurationPath, template };
+}
+
+/** Of one JSON file of a tokenizer. */
+export function jsonContent(file: Uint8Array | object | undefined, path: string): unknown {
+  return file instanceof Uint8Array ? jsonOf(textOf(file, path, { expected: 'JSON' }), path) : file;
 }
 
 /** @throws FormatError where additional_chat_templates/ leaves no template for a plain conversation, or holds it */
-async function readTemplate(folder: string): Promise<string | undefined> {
+async function templateOf(
+  folder: string,
+  file: Uint8Array | object | undefined,
+): Promise<string | undefined> {
   const path = join(folder, 'chat_template.jinja');
-  const source = (await isThere(path))
-    ? await readTextFile(path, { expected: 'a Jinja template', largestBytes: largestTokenizerBytes })
-    : undefined;
+  const source =
+    file instanceof Uint8Array ? textOf(file, path, { expected: 'a Jinja template' }) : undefined;
   const additional = join(folder, 'additional_chat_templates');
   const names = (await readdir(additional).catch(() => [])).filter((name) => name.endsWith('.jinja'));
   if (names.length > 0 && (source === undefined || names.includes('default.jinja'))) {
@@ -87,10 +112,7 @@ export async function writeTokenizerFiles(
   }
 }
 
-async function readJson(path: string): Promise<unknown> {
-  return (await isThere(path)) ? readJsonFile(path, { largestBytes: largestTokenizerBytes }) : undefined;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+async function bytesIfThere(path: string): Promise<Uint8Array | undefined> {
+  if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
+  return readWholeFile(path, { expected: 'a file of a tokenizer', largestBytes: largestTokenizerBytes });
 }

@@ -19,7 +19,13 @@ import { type Offset, pieceOffsets, sourceOffset } from './offsets.ts';
 import { checkDecoder, type Frame, readPostProcessor } from './post-processor.ts';
 import { type PreTokenizer, readPreTokenizer } from './pre-tokenizer.ts';
 import { readSpecialRoles, type SpecialRoles } from './special-roles.ts';
-import { readTokenizerSource, type TokenizerSource, writeTokenizerFiles } from './tokenizer-files.ts';
+import {
+  readTokenizerSource,
+  type TokenizerFiles,
+  type TokenizerSource,
+  tokenizerSource,
+  writeTokenizerFiles,
+} from './tokenizer-files.ts';
 
 interface EncodeOptions {
   /** Turn special tokens written in the text into control tokens. Default false: they are text like any other. */
@@ -122,8 +128,17 @@ export class Tokenizer {
    *   read when they are there
    */
   static async load(path: string): Promise<Tokenizer> {
-    const files = await readTokenizerSource(path);
-    return Tokenizer.read(files.tokenizerPath, () => new Tokenizer(files));
+    const source = await readTokenizerSource(path);
+    return Tokenizer.read(source.tokenizerPath, () => new Tokenizer(source));
+  }
+
+  /**
+   * `load` of files that have been read.
+   * @param folder that they were read from, for errors
+   */
+  static async fromFiles(folder: string, files: TokenizerFiles): Promise<Tokenizer> {
+    const source = await tokenizerSource(folder, files);
+    return Tokenizer.read(source.tokenizerPath, () => new Tokenizer(source));
   }
 
   private static read(where: string, make: () => Tokenizer): Tokenizer {

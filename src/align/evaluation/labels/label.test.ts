@@ -10,8 +10,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModelTokenizer } from '../../../language/checkpoint/model-tokenizer.ts';
 import { loadInstructionRows } from '../../data/load.ts';
-import { loadModelTokenizer } from '../../data/model-tokenizer.ts';
 import { renderAlpacaPrompt } from '../../data/template.ts';
 import { saveTinyModel, tinyConfig } from '../../run/testing/tiny-run.ts';
 import type { SampledAnswer } from './answer-log.ts';
@@ -96,7 +96,7 @@ describe('labelling', () => {
   });
 
   it('holds the prompt as the model was given it, and ids as they were sampled', async () => {
-    const { prompts: tokenizer } = await loadModelTokenizer(model, config);
+    const { prompts: tokenizer } = await loadModelTokenizer(model);
     const texts = rows.map((row) => renderAlpacaPrompt(row));
     for (const { prompt, prompt_ids, chosen_ids, rejected_ids, chosen, problem } of preferences) {
       const index = texts.indexOf(prompt);
@@ -111,7 +111,7 @@ describe('labelling', () => {
 
   it('has preferences whose texts tokenize to their ids again', async () => {
     // As training reads a preference without ids: prompt and answer are texts, and EOS is appended.
-    const { tokenizer } = await loadModelTokenizer(model, config);
+    const { tokenizer } = await loadModelTokenizer(model);
     const file = join(folder, 'texts.jsonl');
     const [{ prompt, prompt_ids }] = preferences;
     writeFileSync(file, `${JSON.stringify({ prompt, completion: 'cat' })}\n`);

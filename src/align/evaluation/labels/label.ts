@@ -2,6 +2,7 @@
 // better. Sampling goes on where a kill interrupted it; judging costs little and is done when all answers are there.
 
 import type { JobContext } from '../../../engine/runtime/job.ts';
+import { openModel } from '../../../language/checkpoint/open-model.ts';
 import type { RowFault } from '../../data/read.ts';
 import type { SampledAnswer } from './answer-log.ts';
 import { comparablePairs, type Judgement, judge, type Study } from './comparisons.ts';
@@ -18,7 +19,7 @@ import {
   type Ranking,
   rankingOf,
 } from './preferences.ts';
-import { openModel, readAskedPrompts, sampleAnswers } from './sample-answers.ts';
+import { readAskedPrompts, sampleAnswers } from './sample-answers.ts';
 
 export interface LabelResult {
   out: string;
@@ -36,7 +37,7 @@ export async function labelPrompts(
   options: LabelOptions,
   { emit, signal }: JobContext<LabelEvent>,
 ): Promise<LabelResult> {
-  const asked = await openModel(options.model);
+  const asked = await openModel(options.model, { expectKind: ['base', 'policy'] });
   let faults = 0;
   const prompts = await readAskedPrompts(options, asked, (fault: RowFault) => {
     faults++;

@@ -3,10 +3,9 @@
 import { UserError } from '../../../engine/errors.ts';
 import type { JobContext } from '../../../engine/runtime/job.ts';
 import { openBackend } from '../../../engine/runtime/onnx-backend.ts';
-import { loadModel, locateModel, type Model } from '../../../language/checkpoint/checkpoint.ts';
+import type { OpenedModel } from '../../../language/checkpoint/open-model.ts';
 import { type Completion, type GenerationRequest, Generator } from '../../../language/generation/generate.ts';
-import { loadModelTokenizer, type ModelTokenizer } from '../../data/model-tokenizer.ts';
-import { leadingTokens } from '../../data/prompt-tokenizer.ts';
+import { leadingTokens, type PromptTokenizer } from '../../../language/text/prompt-tokenizer.ts';
 import { type Prompt, readPrompts } from '../../data/prompts.ts';
 import type { RowFault } from '../../data/read.ts';
 import { readability } from '../../worlds/kata/readability.ts';
@@ -14,22 +13,10 @@ import { keepWholeSteps, openStrictLog, type SampledAnswer } from './answer-log.
 import type { LabelEvent, LabelOptions } from './label-options.ts';
 import type { AskedPrompt } from './preferences.ts';
 
-export interface AskedModel {
-  model: Model;
-  tokenizer: ModelTokenizer;
-}
-
-/** @throws UserError when there is no model that answers, or no tokenizer */
-export async function openModel(path: string): Promise<AskedModel> {
-  const folder = await locateModel(path);
-  const model = await loadModel(folder, { expectKind: ['base', 'policy'] });
-  return { model, tokenizer: await loadModelTokenizer(folder, model.config) };
-}
-
 /** @throws UserError when no row has a prompt; FormatError at the first faulty row when strict */
 export async function readAskedPrompts(
   { data, template, strict }: LabelOptions,
-  { model: { config }, tokenizer }: AskedModel,
+  { model: { config }, prompts: tokenizer }: OpenedModel,
   onFault: (fault: RowFault) => void,
 ): Promise<AskedPrompt[]> {
   const prompts: AskedPrompt[] = [];
@@ -37,7 +24,7 @@ export async function readAskedPrompts(
     template,
     context: config.maxPositions,
     vocabularySize: config.vocabularySize,
-    tokenizer: () => tokenizer.prompts,
+    tokenizer: () => tokenizer,
     strict,
     onFault,
   };
@@ -50,7 +37,7 @@ export async function readAskedPrompts(
 }
 
 /** The text without what the tokenizer puts before any text, so that it tokenizes to the same ids again. */
-function askedPrompt({ ids, row }: Prompt, { prompts: tokenizer }: ModelTokenizer): AskedPrompt {
+function askedPrompt({ ids, row }: Prompt, tokenizer: PromptTokenizer): AskedPrompt {
   const text = tokenizer.decode(ids.slice(leadingTokens(tokenizer).length), { skipSpecial: false });
   return { ids, text, ...(typeof row?.problem === 'string' && { problem: row.problem }) };
 }
@@ -63,7 +50,7 @@ const BATCHES_A_STEP = 16;
  * @throws the signal's reason when aborted; UserError when the disk refuses
  */
 export async function sampleAnswers(
-  asked: AskedModel,
+  asked: OpenedModel,
   prompts: readonly AskedPrompt[],
   options: LabelOptions,
   { path, emit, signal }: JobContext<LabelEvent> & { path: string },
@@ -77,7 +64,7 @@ export async function sampleAnswers(
   );
   const generator = new Generator(await openBackend(options), asked.model, {
     batchSize,
-    tokenizer: asked.tokenizer.tokenizer,
+    tokenizer: asked.tokenizer,
   });
   const log = openStrictLog(path);
   let done = answers.length;
@@ -104,7 +91,7 @@ export async function sampleAnswers(
 function requestOf(
   { ids }: AskedPrompt,
   index: number,
-  { tokenizer: { stopIds } }: AskedModel,
+  { stopIds }: OpenedModel,
   { samples, maxTokens, temperature, seed }: LabelOptions,
 ): GenerationRequest {
   return { promptIds: ids, samples, maxTokens, seed: seed + index, sampling: { temperature }, stopIds };

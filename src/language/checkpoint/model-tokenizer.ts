@@ -1,31 +1,31 @@
 // The tokenizer of a model's folder, whose EOS may be named beside the tokenizer, as GPT-2's is, in config.json alone.
 
-import { readSpecialTokens } from '../../language/checkpoint/checkpoint.ts';
-import type { ModelConfig } from '../../language/model/config.ts';
-import { Tokenizer } from '../../language/text/tokenizer.ts';
-import type { PromptTokenizer } from './prompt-tokenizer.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { PromptTokenizer } from '../text/prompt-tokenizer.ts';
+import { Tokenizer } from '../text/tokenizer.ts';
+import { readSpecialTokens } from './checkpoint.ts';
 
 export interface ModelTokenizer {
   tokenizer: Tokenizer;
-  /** For prompts and answers. */
+  /** For prompts and completions. */
   prompts: PromptTokenizer;
-  /** What ends an answer: the model's own end-of-text tokens, and the one that training puts there. */
+  /** What ends a completion: the model's own end-of-text tokens, and the one that training puts there. */
   stopIds: readonly number[];
 }
 
 /**
- * @param folder the model's, or the tokenizer's alone
- * @param config the model's, where it has been read
+ * The tokenizer of a folder that may hold no model.
  * @throws UserError when the folder has no tokenizer
  */
-export async function loadModelTokenizer(
-  folder: string,
-  config?: Pick<ModelConfig, 'tokens'>,
-): Promise<ModelTokenizer> {
+export async function loadModelTokenizer(folder: string): Promise<ModelTokenizer> {
   const tokenizer = await Tokenizer.load(folder);
-  const { bos } = tokenizer.special;
   const isNamed = tokenizer.special.eos !== undefined;
-  const tokens = config?.tokens ?? (isNamed ? { eos: [] } : await readSpecialTokens(folder, tokenizer));
+  return modelTokenizer(tokenizer, isNamed ? { eos: [] } : await readSpecialTokens(folder, tokenizer));
+}
+
+/** @param tokens the special tokens that config.json and generation_config.json name */
+export function modelTokenizer(tokenizer: Tokenizer, tokens: ModelConfig['tokens']): ModelTokenizer {
+  const { bos } = tokenizer.special;
   const eos = tokenizer.special.eos ?? tokens.eos[0];
   const prompts: PromptTokenizer = {
     encode: (text, options) => tokenizer.encode(text, options),
