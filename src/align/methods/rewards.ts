@@ -5,9 +5,9 @@ import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import { loadModel, locateModel, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { TokenPasses } from '../scoring/heads.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
 import { importModule } from './import-module.ts';
@@ -110,16 +110,13 @@ async function scorerOfModel(
 ): Promise<Scorer> {
   const model = await loadModel(await locateModel(path), { expectKind: ['reward'] });
   if (policy) requireSameTokenizer(path, model, policy);
-  const programs = new ProgramCache(backend);
+  const passes = new TokenPasses(backend);
   return {
     async score(answers) {
       const sequences = answers.map(({ tokens }) => tokens);
-      return standardScores(
-        model,
-        await sequenceScores(backend, model, sequences, { batchTokens, programs }),
-      );
+      return standardScores(model, await sequenceScores(backend, model, sequences, { batchTokens, passes }));
     },
-    close: () => programs.release(),
+    close: () => passes.release(),
   };
 }
 
