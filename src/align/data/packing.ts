@@ -74,29 +74,36 @@ export function limitsFor({ maxPositions }: { maxPositions: number }, batchToken
 
 /**
  * Rows in order, in batches that are full or nearly.
- * @param lengthsOf what a row puts into windows
+ * @param lengthsOf what rows put into windows when they are in one batch
  */
 export function* batchesWithin<Row>(
   rows: readonly Row[],
-  lengthsOf: (row: Row) => readonly number[],
+  lengthsOf: (rows: readonly Row[]) => readonly number[],
   { mostLength, batchTokens }: BatchLimits,
 ): Generator<Row[]> {
-  const lengths = rows.map(lengthsOf);
-  const fits = (start: number, end: number) =>
-    positionsOf(planWindows(lengths.slice(start, end).flat(), mostLength)) <= batchTokens;
   for (let start = 0; start < rows.length; ) {
-    let [end, beyond] = [start + 1, start + 1];
-    for (let tokens = 0; beyond <= rows.length && tokens <= batchTokens; beyond++) {
-      tokens += lengths[beyond - 1].reduce((sum, length) => sum + length, 0);
-    }
-    while (beyond - end > 1) {
-      const middle = Math.floor((end + beyond) / 2);
-      if (fits(start, middle)) end = middle;
-      else beyond = middle;
-    }
+    const lengths = (end: number) => lengthsOf(rows.slice(start, end));
+    const hasRoom = (end: number) => lengths(end).reduce((sum, length) => sum + length, 0) <= batchTokens;
+    const fits = (end: number) => positionsOf(planWindows(lengths(end), mostLength)) <= batchTokens;
+    let most = start + 1;
+    while (most < rows.length && hasRoom(most)) most = Math.min(rows.length, start + 2 * (most - start));
+    // The tokens alone bound the search, for a plan costs more than a sum.
+    const bound = lastWhere(hasRoom, start, most);
+    const end = lastWhere(fits, start + 1, Math.min(bound + 1, rows.length));
     yield rows.slice(start, end);
     start = end;
   }
+}
+
+/** The last number up to `most` for which something holds that holds for all before it; `least` where it never does. */
+function lastWhere(holds: (n: number) => boolean, least: number, most: number): number {
+  let [last, beyond] = [least, most + 1];
+  while (beyond - last > 1) {
+    const middle = Math.floor((last + beyond) / 2);
+    if (holds(middle)) last = middle;
+    else beyond = middle;
+  }
+  return last;
 }
 
 /**

@@ -1,5 +1,5 @@
 // What a micro-batch of pairs computes for DPO, its relatives and KTO, which reads single answers too: summed
-// log-probabilities of the answers, the loss by its equation, and the measures that people watch. Everything is a part
+// log-probabilities of the completions, the loss by its equation, and the measures that people watch. Everything is a part
 // of the step's mean.
 
 import { cast, constant, input, less, multiply, slice, subtract, total } from '../../engine/graph/build.ts';
@@ -17,14 +17,15 @@ import {
   preferenceLosses,
   preferenceLossKinds,
 } from '../objectives/preference.ts';
-import { type AnswerBatch, type AnswerRow, answerFeed, askLogProbs, rowFeed } from '../run/answer-batches.ts';
+import { completionLogProbs } from '../scoring/heads.ts';
+import { type CompletionBatch, type CompletionGroup, completionFeed, groupFeed } from '../scoring/layout.ts';
 
 export type KtoWeights = Pick<KtoOptions, 'desirableWeight' | 'undesirableWeight'>;
 export type DpoLossKind = PreferenceLossKind | 'kto';
 export const dpoLossKinds: readonly DpoLossKind[] = [...preferenceLossKinds, 'kto'];
 
-/** A row of the data: a pair, of which answers[0] is chosen and answers[1] rejected, or for KTO a single answer. */
-export interface JudgedRow extends AnswerRow {
+/** A row of the data: a pair, of which completions[0] is chosen and completions[1] rejected, or for KTO a single one. */
+export interface JudgedRow extends CompletionGroup {
   /** Place in the data. */
   index: number;
   /** The mark of a single answer. */
@@ -37,7 +38,7 @@ const isPair = ({ isDesirable }: JudgedRow): boolean => isDesirable === undefine
 /** KTO reads a pair as a good and a bad answer. */
 const isGood = ({ isDesirable }: JudgedRow, k: number): boolean => isDesirable ?? k === 0;
 const marksOf = (rows: readonly JudgedRow[]): boolean[] =>
-  rows.flatMap((row) => row.answers.map((_, k) => isGood(row, k)));
+  rows.flatMap((row) => row.completions.map((_, k) => isGood(row, k)));
 
 export interface DpoObjective extends Required<PreferenceLossOptions>, KtoWeights {
   loss: DpoLossKind;
@@ -75,25 +76,25 @@ export interface WholeStep {
 
 export function judgedMicroBatch(
   config: ModelConfig,
-  batch: AnswerBatch<JudgedRow>,
+  batch: CompletionBatch<JudgedRow>,
   objective: DpoObjective,
   whole: WholeStep,
 ): MicroBatch {
-  const question = askLogProbs(batch);
+  const head = completionLogProbs(batch);
   const { B, K } = batch.shape;
   return {
-    key: question.key,
+    key: head.key,
     graph(parameters) {
-      const logProbs = question.answer(config, parameters);
+      const logProbs = head.graph(config, parameters);
       return objective.loss === 'kto'
         ? ktoObjective(logProbs, K, objective)
         : preferenceObjective(objective.loss, split(logProbs, B), objective);
     },
     feeds: () =>
-      joined(question.feeds(), {
-        reference: answerFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
-        tokenCounts: answerFeed(batch, ({ answers }, k) => countTargets(answers[k]), 1),
-        weights: rowFeed(batch, () => 1 / whole.rows.filter(isPair).length),
+      joined(head.feeds(), {
+        reference: completionFeed(batch, ({ reference }, k) => reference?.[k] ?? 0),
+        tokenCounts: completionFeed(batch, ({ completions }, k) => countTargets(completions[k]), 1),
+        weights: groupFeed(batch, () => 1 / whole.rows.filter(isPair).length),
         ...(objective.loss === 'kto' && ktoFeeds(batch, whole)),
       }),
     describe: whole.describe,
@@ -101,14 +102,14 @@ export function judgedMicroBatch(
 }
 
 /** Every answer counts the same; measures are means over the good and over the bad ones. */
-function ktoFeeds(batch: AnswerBatch<JudgedRow>, { rows, referencePoint }: WholeStep): Feeds {
+function ktoFeeds(batch: CompletionBatch<JudgedRow>, { rows, referencePoint }: WholeStep): Feeds {
   const marks = marksOf(rows);
   const good = marks.filter(Boolean).length;
   const bad = marks.length - good;
   return {
-    answerWeights: answerFeed(batch, () => 1 / marks.length),
-    goodWeights: answerFeed(batch, (row, k) => (isGood(row, k) ? 1 / good : 0)),
-    badWeights: answerFeed(batch, (row, k) => (isGood(row, k) ? 0 : 1 / bad)),
+    answerWeights: completionFeed(batch, () => 1 / marks.length),
+    goodWeights: completionFeed(batch, (row, k) => (isGood(row, k) ? 1 / good : 0)),
+    badWeights: completionFeed(batch, (row, k) => (isGood(row, k) ? 0 : 1 / bad)),
     referencePoint: Float32Array.of(referencePoint),
   };
 }
@@ -135,7 +136,7 @@ function preferenceObjective(
   return { loss: weighed(loss), measures: measuresOf(policy, rewards, margin) };
 }
 
-/** @param K answers of a row: two of a pair, which has a margin, or one */
+/** @param K completions of a row: two of a pair, which has a margin, or one */
 function ktoObjective(policy: Tensor, K: number, options: DpoObjective): Objective {
   const [S] = policy.shape;
   const mean = (of: 'answer' | 'good' | 'bad', values: Tensor) =>

@@ -6,8 +6,9 @@ import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { answerBatches, askLogProbs } from '../run/answer-batches.ts';
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
+import { completionLogProbs } from '../scoring/heads.ts';
+import { completionBatches } from '../scoring/layout.ts';
 import { sequenceLogProbs } from '../scoring/sequences.ts';
 import {
   type DpoLossKind,
@@ -41,9 +42,9 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
   /** log π_ref of the six pairs in float64. */
   function referenceOf(model: Model): [number, number][] {
     return [0, 1, 2].flatMap((step) => {
-      const [batch] = answerBatches(goldenPairs(step), limits);
-      const { answer, feeds } = askLogProbs(batch);
-      const outputs = { sums: answer(model.config, baseInputs(model.config)) };
+      const [batch] = completionBatches(goldenPairs(step), limits);
+      const { graph, feeds } = completionLogProbs(batch);
+      const outputs = { sums: graph(model.config, baseInputs(model.config)) };
       const { sums } = interpret(outputs, { ...feeds(), ...Object.fromEntries(model.parameters) });
       return [0, 1].map((i): [number, number] => [sums[i], sums[2 + i]]);
     });
@@ -63,7 +64,7 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       batchesOf(step) {
         const rows = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
         const whole = { rows, referencePoint: 0, describe: () => 'golden pairs' };
-        return answerBatches(rows, { ...limits, batchTokens }).map((batch) =>
+        return completionBatches(rows, { ...limits, batchTokens }).map((batch) =>
           judgedMicroBatch(model.config, batch, objective, whole),
         );
       },
@@ -114,11 +115,11 @@ describe('a step on pairs', () => {
     const prompt = answer(index + 50, 2 + index);
     return {
       index,
-      answers: [row(prompt, answer(index, length)), row(prompt, answer(index + 9, 17 - length))],
+      completions: [row(prompt, answer(index, length)), row(prompt, answer(index + 9, 17 - length))],
     };
   });
-  const lengths = pairs.map(({ answers }) =>
-    answers.map(({ isTrained }) => isTrained.reduce((n, t) => n + t, 0)),
+  const lengths = pairs.map(({ completions }) =>
+    completions.map(({ isTrained }) => isTrained.reduce((n, t) => n + t, 0)),
   );
 
   async function logProbsOf(model: Model, rows: readonly TokenRow[]): Promise<Float64Array> {
@@ -133,12 +134,12 @@ describe('a step on pairs', () => {
   ): Promise<StepResult & { batches: number }> {
     const known = await logProbsOf(
       reference,
-      judged.flatMap(({ answers }) => answers),
+      judged.flatMap(({ completions }) => completions),
     );
     const given = known.values();
     const rows = judged.map((row): JudgedRow => {
       return usesReference(objective.loss)
-        ? { ...row, reference: row.answers.map(() => given.next().value!) }
+        ? { ...row, reference: row.completions.map(() => given.next().value!) }
         : row;
     });
     const inputs = baseInputs(config);
@@ -156,7 +157,7 @@ describe('a step on pairs', () => {
       },
     );
     const whole = { rows, referencePoint, describe: () => 'pairs' };
-    const batches = answerBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
+    const batches = completionBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
       judgedMicroBatch(config, batch, objective, whole),
     );
     const result = await trainer.step(batches, 0);
@@ -191,7 +192,7 @@ describe('a step on pairs', () => {
   it.each(dpoLossKinds)(
     'of %s has the loss of its equation, however it is cut into micro-batches',
     async (loss) => {
-      const all = pairs.flatMap(({ answers }) => answers);
+      const all = pairs.flatMap(({ completions }) => completions);
       const [now, before] = [await logProbsOf(policy, all), await logProbsOf(reference, all)];
       const plain = pairs.map((_, i): Pair => {
         const p: [number, number] = [now[2 * i], now[2 * i + 1]];
@@ -228,7 +229,7 @@ describe('a step on pairs', () => {
     const limits = { batchTokens: 1e6, slots: 5 };
     const now = await logProbsOf(
       policy,
-      pairs.map(({ answers: [chosen] }) => chosen),
+      pairs.map(({ completions: [chosen] }) => chosen),
     );
     const likelihood = pairs.reduce((sum, _, i) => sum - now[i] / lengths[i][0] / 5, 0);
     const [plain, more] = [
@@ -240,11 +241,11 @@ describe('a step on pairs', () => {
 
   it('of KTO takes single answers beside pairs, every answer counting the same', async () => {
     const single = (index: number, isDesirable: boolean): JudgedRow => ({
-      ...{ index, isDesirable, answers: [pairs[index].answers[isDesirable ? 0 : 1]] },
+      ...{ index, isDesirable, completions: [pairs[index].completions[isDesirable ? 0 : 1]] },
     });
     const judged = [pairs[0], single(1, true), single(2, false), single(3, false), pairs[4]];
     const marks = [true, false, true, false, false, true, false];
-    const all = judged.flatMap(({ answers }) => answers);
+    const all = judged.flatMap(({ completions }) => completions);
     const [now, before] = [await logProbsOf(policy, all), await logProbsOf(reference, all)];
     const d = Array.from(now, (logProb, i) => logProb - before[i]);
     const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -273,20 +274,20 @@ describe('a step on pairs', () => {
   });
 
   it('of KTO is measured against answers to other prompts, cut to the context', () => {
-    const length = ({ answers: [chosen] }: JudgedRow) => chosen.isTrained.indexOf(1);
+    const length = ({ completions: [chosen] }: JudgedRow) => chosen.isTrained.indexOf(1);
     const answerOf = ({ ids, isTrained }: TokenRow) => [...ids.subarray(isTrained.indexOf(1))];
     const twice = [pairs[0], { ...pairs[0], index: 1 }, pairs[2]];
     const mismatched = mismatchedAnswers(twice, 10);
     expect(mismatched.map(({ ids }) => ids.length)).toEqual([10, 5, 7]);
     expect(mismatched.map((row, i) => [...row.ids.subarray(0, length(twice[i]))])).toEqual(
-      twice.map(({ answers: [chosen] }, i) => [...chosen.ids.subarray(0, length(twice[i]))]),
+      twice.map(({ completions: [chosen] }, i) => [...chosen.ids.subarray(0, length(twice[i]))]),
     );
-    expect(answerOf(mismatched[0])).toEqual(answerOf(pairs[2].answers[0]).slice(0, 8));
-    expect(answerOf(mismatched[1])).toEqual(answerOf(pairs[2].answers[1]));
-    expect(answerOf(mismatched[2])).toEqual(answerOf(pairs[0].answers[0]));
-    const single = { ...pairs[2], answers: [pairs[2].answers[0]], isDesirable: false };
+    expect(answerOf(mismatched[0])).toEqual(answerOf(pairs[2].completions[0]).slice(0, 8));
+    expect(answerOf(mismatched[1])).toEqual(answerOf(pairs[2].completions[1]));
+    expect(answerOf(mismatched[2])).toEqual(answerOf(pairs[0].completions[0]));
+    const single = { ...pairs[2], completions: [pairs[2].completions[0]], isDesirable: false };
     expect(answerOf(mismatchedAnswers([pairs[0], pairs[1], single], 64)[1])).toEqual(
-      answerOf(single.answers[0]),
+      answerOf(single.completions[0]),
     );
     expect(() => mismatchedAnswers(twice.slice(0, 2), 10)).toThrow(/expected rows of two different prompts/);
   });

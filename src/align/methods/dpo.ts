@@ -24,11 +24,11 @@ import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { ktoReferencePoint } from '../objectives/kto.ts';
-import { answerBatches, countTokens } from '../run/answer-batches.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
 import { type OpenRun, openRun } from '../run/open-run.ts';
 import { type RunResult, runTraining } from '../run/training-run.ts';
+import { completionBatches, countTokens } from '../scoring/layout.ts';
 import { sequenceLogProbs } from '../scoring/sequences.ts';
 import {
   type DpoLossKind,
@@ -149,8 +149,8 @@ async function judgedRows(
 }
 
 function judgedRow(row: MarkedRow | PreferenceRow, index: number): JudgedRow {
-  if (!('answer' in row)) return { index, answers: [row.chosen, row.rejected] };
-  return { index, answers: [row.answer], isDesirable: row.isDesirable };
+  if (!('answer' in row)) return { index, completions: [row.chosen, row.rejected] };
+  return { index, completions: [row.answer], isDesirable: row.isDesirable };
 }
 
 /** The rows, and for KTO the mismatched answers, with what the reference says of both. */
@@ -168,12 +168,12 @@ class Sequences {
 
   async ask(backend: Backend, reference: Reference, folder: string, signal: AbortSignal): Promise<void> {
     const { rows, mismatched, batchTokens } = this;
-    const all = [...rows.flatMap(({ answers }) => answers), ...mismatched];
+    const all = [...rows.flatMap(({ completions }) => completions), ...mismatched];
     const logProbs = await referenceLogProbs(backend, reference, all, folder, { batchTokens, signal });
     let place = 0;
     this.rows = rows.map((row) => {
       const start = place;
-      place += row.answers.length;
+      place += row.completions.length;
       return { ...row, reference: logProbs.slice(start, place) };
     });
     this.ofMismatched = logProbs.slice(place);
@@ -214,7 +214,7 @@ function rowSource(
         referencePoint: await sequences.referencePoint(backend, policy, batch),
         describe: () => describeStep(step),
       };
-      const parts = answerBatches(batch, limits);
+      const parts = completionBatches(batch, limits);
       return {
         microBatches: parts.map((part) => judgedMicroBatch(policy.config, part, objective, whole)),
         tokens: countTokens(batch),
@@ -229,7 +229,7 @@ function rowSource(
   };
 }
 
-const placeOf = ({ answers: [{ source }] }: JudgedRow): string => `${source.file}:${source.line}`;
+const placeOf = ({ completions: [{ source }] }: JudgedRow): string => `${source.file}:${source.line}`;
 
 /** Before the first update the policy is its own reference, which gives every such loss a known value. */
 function warnOfStart(

@@ -11,13 +11,13 @@ import type { JudgedRow } from './dpo-objective.ts';
  * @throws UserError when all rows have the same prompt
  */
 export function mismatchedAnswers(rows: readonly JudgedRow[], context: number): TokenRow[] {
-  const prompts = rows.map(({ answers: [answer] }) =>
+  const prompts = rows.map(({ completions: [answer] }) =>
     Array.from(answer.ids.subarray(0, promptLength(answer))),
   );
   const names = prompts.map((ids) => ids.join());
-  return rows.map(({ answers: [{ source }] }, i) => {
-    const { answers } = rows[nextOther(names, i)];
-    const other = answers[i % answers.length];
+  return rows.map(({ completions: [{ source }] }, i) => {
+    const { completions } = rows[nextOther(names, i)];
+    const other = completions[i % completions.length];
     const answer = other.ids.subarray(promptLength(other), promptLength(other) + context - prompts[i].length);
     const ids = Int32Array.from([...prompts[i], ...answer]);
     const isTrained = Uint8Array.from(ids, (_, t) => Number(t >= prompts[i].length));

@@ -7,7 +7,8 @@ import type { MicroBatch } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { type PolicyLossOptions, policyLoss, valueLoss } from '../objectives/ppo.ts';
-import { joinRows, type TokenBatch, tokenStatistics, tokenValues } from '../scoring/token-batches.ts';
+import { tokenStatistics, tokenValues } from '../scoring/heads.ts';
+import { joinRows, type TokenBatch } from '../scoring/layout.ts';
 
 /** What is known of the rollouts before anything is learnt from them: a row an answer, a number a token. */
 export interface Judged {

@@ -17,7 +17,8 @@ import {
 import type { ReferenceAnswer } from '../monitor/signals.ts';
 import type { RunEvent } from '../run/events.ts';
 import { collectRollouts, rolloutSeed } from '../run/rollouts.ts';
-import { byRow, type TokenPasses, tokenBatches } from '../scoring/token-batches.ts';
+import type { TokenPasses } from '../scoring/heads.ts';
+import { byRow, tokenBatches } from '../scoring/layout.ts';
 import { mean, sum } from './ppo-metrics.ts';
 import type { PpoOptions } from './ppo-options.ts';
 import { ensembleSpreads, paidScores } from './ppo-scores.ts';

@@ -19,10 +19,11 @@ import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.t
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { bradleyTerryLoss, kWiseLoss, plackettLuceLoss } from '../objectives/reward.ts';
-import { type AnswerBatch, type AnswerRow, askScores, rowFeed } from '../run/answer-batches.ts';
+import { completionScores } from '../scoring/heads.ts';
+import { type CompletionBatch, type CompletionGroup, groupFeed } from '../scoring/layout.ts';
 
 /** Answers from the best to the worst. */
-export interface RankedRow extends AnswerRow {
+export interface RankedRow extends CompletionGroup {
   /** Of a pair: by how much the better was preferred, where the label says so. */
   strength?: number;
 }
@@ -52,22 +53,22 @@ export const rewardLossKinds = Object.keys(rankingLosses) as readonly RewardLoss
 /** @param rows of the whole step */
 export function rankingMicroBatch(
   config: ModelConfig,
-  batch: AnswerBatch<RankedRow>,
+  batch: CompletionBatch<RankedRow>,
   objective: RewardObjective,
   { rows, describe }: { rows: number; describe: () => string },
 ): MicroBatch {
-  const question = askScores(batch);
+  const head = completionScores(batch);
   const { B, K } = batch.shape;
   return {
-    key: question.key,
+    key: head.key,
     graph(parameters) {
-      const answers = reshape(question.answer(config, parameters), [K, B]);
-      return rankingObjective(transpose(answers, [1, 0]), objective);
+      const scores = reshape(head.graph(config, parameters), [K, B]);
+      return rankingObjective(transpose(scores, [1, 0]), objective);
     },
     feeds: () =>
-      joined(question.feeds(), {
-        weights: rowFeed(batch, () => 1 / rows),
-        margins: rowFeed(batch, ({ strength = 0 }) => objective.margin * strength),
+      joined(head.feeds(), {
+        weights: groupFeed(batch, () => 1 / rows),
+        margins: groupFeed(batch, ({ strength = 0 }) => objective.margin * strength),
       }),
     describe,
   };

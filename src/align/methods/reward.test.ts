@@ -5,8 +5,8 @@ import { initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
 import { weightInputs } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { answerBatches } from '../run/answer-batches.ts';
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
+import { completionBatches } from '../scoring/layout.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { type RankedRow, type RewardObjective, rankingMicroBatch } from './reward-objective.ts';
 import {
@@ -31,8 +31,8 @@ describe.skipIf(!hasGolden)('the 12-step reward run equals PyTorch (golden)', ()
       model,
       parameters: weightInputs(model),
       batchesOf: (step) =>
-        answerBatches<RankedRow>(goldenPairs(step), { mostLength: 32, batchTokens, slots: 2 }).map((batch) =>
-          rankingMicroBatch(model.config, batch, bradleyTerry, whole),
+        completionBatches<RankedRow>(goldenPairs(step), { mostLength: 32, batchTokens, slots: 2 }).map(
+          (batch) => rankingMicroBatch(model.config, batch, bradleyTerry, whole),
         ),
     };
   }
@@ -73,20 +73,20 @@ describe('a step on comparisons', () => {
     source: { file: 'comparisons', line: 1 },
   });
   const pairs: RankedRow[] = [4, 11, 1].map((length, i) => {
-    return { answers: [row(i, length), row(i + 9, 12 - length)], strength: i };
+    return { completions: [row(i, length), row(i + 9, 12 - length)], strength: i };
   });
   const rankings: RankedRow[] = [
-    { answers: [row(1, 5), row(2, 9), row(3, 2), row(4, 7)] },
-    { answers: [row(5, 3), row(6, 8)] },
-    { answers: [row(7, 6), row(8, 1), row(9, 4), row(10, 10)] },
-    { answers: [row(11, 2), row(12, 3), row(13, 4)] },
+    { completions: [row(1, 5), row(2, 9), row(3, 2), row(4, 7)] },
+    { completions: [row(5, 3), row(6, 8)] },
+    { completions: [row(7, 6), row(8, 1), row(9, 4), row(10, 10)] },
+    { completions: [row(11, 2), row(12, 3), row(13, 4)] },
   ];
 
   async function scoresOf(rows: readonly RankedRow[]): Promise<number[][]> {
-    const answers = rows.flatMap((each) => each.answers);
+    const answers = rows.flatMap((each) => each.completions);
     const all = await sequenceScores(await openBackend({ threads: 1 }), model, answers, { batchTokens: 256 });
     let next = 0;
-    return rows.map((each) => each.answers.map(() => all[next++]));
+    return rows.map((each) => each.completions.map(() => all[next++]));
   }
 
   async function step(
@@ -109,7 +109,7 @@ describe('a step on comparisons', () => {
       },
     );
     const whole = { rows: rows.length, describe: () => 'comparisons' };
-    const batches = answerBatches(rows, { mostLength: 16, ...limits }).map((batch) =>
+    const batches = completionBatches(rows, { mostLength: 16, ...limits }).map((batch) =>
       rankingMicroBatch(config, batch, objective, whole),
     );
     const result = await trainer.step(batches, 0);

@@ -29,11 +29,11 @@ import {
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { answerBatches, countTokens } from '../run/answer-batches.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
 import { type OpenRun, openRun } from '../run/open-run.ts';
 import { type RunResult, runTraining } from '../run/training-run.ts';
+import { completionBatches, countTokens } from '../scoring/layout.ts';
 import { type RewardQuality, rewardQuality } from '../scoring/reward-quality.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { type RankedRow, type RewardObjective, rankingMicroBatch } from './reward-objective.ts';
@@ -144,7 +144,9 @@ async function comparisons(
 }
 
 function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
-  return 'answers' in row ? row : { answers: [row.chosen, row.rejected], strength: row.strength };
+  return 'answers' in row
+    ? { completions: row.answers }
+    : { completions: [row.chosen, row.rejected], strength: row.strength };
 }
 
 function rankingSource(model: Model, { rows, report }: Comparisons, options: RewardOptions): StepSource {
@@ -159,7 +161,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
     planStep(step) {
       const own = rowsOf(step);
       const whole = { rows: own.length, describe: () => describeStep(step) };
-      const batches = answerBatches(own, limits);
+      const batches = completionBatches(own, limits);
       return {
         microBatches: batches.map((batch) => rankingMicroBatch(model.config, batch, options, whole)),
         tokens: countTokens(own),
@@ -171,7 +173,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
   };
 }
 
-const placeOf = ({ answers: [{ source }] }: RankedRow): string => `${source.file}:${source.line}`;
+const placeOf = ({ completions: [{ source }] }: RankedRow): string => `${source.file}:${source.line}`;
 
 /** Answers whose scores give mean and deviation, drawn from all that there are. */
 const mostStatisticsAnswers = 512;
@@ -184,7 +186,7 @@ async function conclude(
   { out, seed, microBatchTokens: batchTokens, sftCompletions: files }: RewardOptions,
 ): Promise<void> {
   const score = (answers: readonly TokenRow[]) => sequenceScores(backend, model, answers, { batchTokens });
-  const answers = sftCompletions ?? rows.flatMap((row) => row.answers);
+  const answers = sftCompletions ?? rows.flatMap((row) => row.completions);
   const statistics = momentsOf(await score(drawn(answers, mostStatisticsAnswers, seed)));
   model.rewardStatistics = { mean: statistics.mean, deviation: statistics.deviation };
   const scores = await score(heldOut.flatMap(({ chosen, rejected }) => [chosen, rejected]));

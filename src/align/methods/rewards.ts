@@ -4,11 +4,11 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { FrozenBases } from '../../language/checkpoint/checkpoint.ts';
 import { requireSameTokens, type TokenModel } from '../../language/checkpoint/compatibility.ts';
 import { openWeights } from '../../language/checkpoint/open-model.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { TokenPasses } from '../scoring/heads.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
 import { importModule } from './import-module.ts';
@@ -115,16 +115,13 @@ async function scorerOfModel(
 ): Promise<Scorer> {
   const { model } = await openWeights(path, { expectKind: ['reward'], bases, isFrozen: true });
   if (policy) requireSameTokens(path, model, policy);
-  const programs = new ProgramCache(backend);
+  const passes = new TokenPasses(backend);
   return {
     async score(answers) {
       const sequences = answers.map(({ tokens }) => tokens);
-      return standardScores(
-        model,
-        await sequenceScores(backend, model, sequences, { batchTokens, programs }),
-      );
+      return standardScores(model, await sequenceScores(backend, model, sequences, { batchTokens, passes }));
     },
-    close: () => programs.release(),
+    close: () => passes.release(),
   };
 }
 

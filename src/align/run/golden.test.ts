@@ -24,7 +24,8 @@ import {
 } from '../../language/model/testing/golden.ts';
 import { buildWindow, limitsFor, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { byRow, tokenBatches, tokenStatistics } from '../scoring/token-batches.ts';
+import { tokenStatistics } from '../scoring/heads.ts';
+import { byRow, tokenBatches } from '../scoring/layout.ts';
 import { windowMicroBatches } from './window-batches.ts';
 
 interface Example {

@@ -7,7 +7,7 @@ import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { outputLogits, type Parameters } from '../../language/model/forward.ts';
-import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
+import { targetStatistics, windowInputs, windowStates } from '../../language/model/full-pass.ts';
 import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { buildWindow, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -87,7 +87,7 @@ async function logProbsOf(config: ModelConfig, weights: Feeds, windows: readonly
     windowInputs({ windows: windows.length, length: windows[0].ids.length }),
     input('sources', [count], 'int'),
   );
-  const { logProbs } = judgeTargets(config, inputs, hidden, input('targets', [count], 'int'));
+  const { logProbs } = targetStatistics(config, inputs, hidden, input('targets', [count], 'int'));
   const program = await (await openBackend({ threads: 2 })).compile({ logProbs });
   const results = await program.run({ ...weights, ...batch.feeds() });
   await program.release();

@@ -5,10 +5,10 @@ import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.t
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
-import { judgeTargets, windowInputs, windowStates } from '../../language/model/full-pass.ts';
-import { joinWindows, roomFor } from '../data/packed-sequences.ts';
 import type { Window } from '../data/packing.ts';
 import { negativeLogLikelihood } from '../objectives/likelihood.ts';
+import { tokenStatistics } from '../scoring/heads.ts';
+import { type Layout, layOutWindows } from '../scoring/layout.ts';
 
 /**
  * The micro-batches of one step, each of at most `microBatchTokens` positions (one window at least).
@@ -43,46 +43,23 @@ function microBatch(
   weight: number,
   describe: () => string,
 ): MicroBatch {
-  const length = windows[0].ids.length;
-  const shape = { windows: windows.length, length };
-  const places = placesOfTargets(windows);
-  const M = roomFor(places.length);
+  const layout = layOutWindows(windows);
   return {
-    key: `${shape.windows}×${length}, ${M} targets`,
-    graph: (parameters) => nextTokenObjective(config, parameters, shape, M),
+    key: layout.key,
+    graph: (parameters) => nextTokenObjective(config, parameters, layout),
     feeds() {
-      const [sources, targets, weights] = [new Int32Array(M), new Int32Array(M), new Float32Array(M)];
-      places.forEach(({ window, position }, i) => {
-        sources[i] = window * length + position;
-        targets[i] = windows[window].targets[position];
-        weights[i] = weight * windows[window].weights[position];
-      });
-      return joined(joinWindows(windows), { sources, targets, weights });
+      const weights = new Float32Array(layout.size);
+      weights.set(layout.weights.map((own) => weight * own));
+      return joined(layout.feeds, { weights });
     },
     describe,
   };
 }
 
-function placesOfTargets(windows: readonly Window[]): { window: number; position: number }[] {
-  return windows.flatMap(({ weights }, window) =>
-    Array.from(weights.keys())
-      .filter((position) => weights[position] > 0)
-      .map((position) => ({ window, position })),
-  );
-}
-
-/** Loss, and the means over trained tokens of accuracy and entropy, from inputs named as a window's arrays. */
-function nextTokenObjective(
-  config: ModelConfig,
-  parameters: Parameters,
-  shape: { windows: number; length: number },
-  targetCount: number,
-): Objective {
-  const sources = input('sources', [targetCount], 'int');
-  const hidden = windowStates(config, parameters, windowInputs(shape), sources);
-  const targets = input('targets', [targetCount], 'int');
-  const weights = input('weights', [targetCount]);
-  const { logProbs, isFirstChoice, entropy } = judgeTargets(config, parameters, hidden, targets);
+/** Loss, and the means over trained tokens of accuracy and entropy. */
+function nextTokenObjective(config: ModelConfig, parameters: Parameters, layout: Layout): Objective {
+  const weights = input('weights', [layout.size]);
+  const { logProbs, isFirstChoice, entropy } = tokenStatistics(config, parameters, layout);
   return {
     loss: negativeLogLikelihood(logProbs, weights),
     measures: {

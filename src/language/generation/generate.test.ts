@@ -6,7 +6,7 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { loadModel } from '../checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { judgeTargets, windowInputs, windowStates } from '../model/full-pass.ts';
+import { targetStatistics, windowInputs, windowStates } from '../model/full-pass.ts';
 import { baseInputs } from '../model/testing/base-inputs.ts';
 import { tinyConfigs, tinyParameters, tinyPrompt } from '../model/testing/tiny-models.ts';
 import { trainTokenizer } from '../text/train.ts';
@@ -50,7 +50,7 @@ async function fullPassLogProbs(config: ModelConfig, promptIds: readonly number[
     windowInputs({ windows: 1, length: row.length }),
     input('sources', [ids.length], 'int'),
   );
-  const { logProbs } = judgeTargets(config, parameters, hidden, input('targets', [ids.length], 'int'));
+  const { logProbs } = targetStatistics(config, parameters, hidden, input('targets', [ids.length], 'int'));
   const program = await backend.compile({ logProbs });
   const outputs = await program.run({
     ...Object.fromEntries(tinyParameters(config)),

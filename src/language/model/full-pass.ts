@@ -101,17 +101,17 @@ export interface TargetStatistics {
   logProbs: Tensor;
   /** 1 where no other token has a larger logit */
   isFirstChoice: Tensor;
-  /** of the distribution that the target was judged by, nats; a constant for the gradient */
+  /** of the distribution that the target is drawn from, nats; differentiable */
   entropy: Tensor;
 }
 
 /**
- * Judges targets.
+ * Statistics of targets under softmax(logits / temperature).
  * @param hidden  [M, D], final states of the tokens that have one
  * @param targets int [M], the token that follows each
- * @param temperature of the distribution that they are judged by, > 0
+ * @param temperature > 0
  */
-export function judgeTargets(
+export function targetStatistics(
   config: ModelConfig,
   parameters: Parameters,
   hidden: Tensor,
@@ -125,7 +125,7 @@ export function judgeTargets(
     const end = Math.min(M, start + piece);
     const raw = outputLogits(config, parameters, slice(hidden, 0, start, end));
     const logits = temperature === 1 ? raw : multiply(raw, 1 / temperature);
-    parts.push(judgeLogits(logits, slice(targets, 0, start, end)));
+    parts.push(statisticsOfLogits(logits, slice(targets, 0, start, end)));
   }
   const join = (name: keyof TargetStatistics) =>
     concat(
@@ -135,7 +135,7 @@ export function judgeTargets(
   return { logProbs: join('logProbs'), isFirstChoice: join('isFirstChoice'), entropy: join('entropy') };
 }
 
-function judgeLogits(logits: Tensor, targets: Tensor): TargetStatistics {
+function statisticsOfLogits(logits: Tensor, targets: Tensor): TargetStatistics {
   const shape = targets.shape;
   const logProbs = targetLogProbs(logits, targets);
   const chosen = pickAtIndex(logits, targets);

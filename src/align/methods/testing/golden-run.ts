@@ -27,10 +27,10 @@ export const golden: any = hasGolden ? readGolden('training.json').training : un
 export const goldenModel = (): Promise<Model> => loadModel(join(goldenFolder, 'models', 'llama'));
 
 /** Chosen and rejected answers of the pairs of a step. */
-export function goldenPairs(step: number): { index: number; answers: [TokenRow, TokenRow] }[] {
+export function goldenPairs(step: number): { index: number; completions: [TokenRow, TokenRow] }[] {
   return [(2 * step) % 6, ((2 * step) % 6) + 1].map((index) => {
     const { prompt, chosen, rejected }: GoldenPair = golden.pairs[index];
-    return { index, answers: [rowOf(prompt, chosen), rowOf(prompt, rejected)] };
+    return { index, completions: [rowOf(prompt, chosen), rowOf(prompt, rejected)] };
   });
 }
 
