@@ -1,7 +1,7 @@
 // The rows that are being decoded: each has a slot, which is its row of the cache and of every step.
 
 import type { ModelConfig } from '../model/config.ts';
-import { KeyValueCache } from './key-value-cache.ts';
+import type { RowCache } from './key-value-cache.ts';
 import { bucketOf, type PassRunner, scoresOf } from './passes.ts';
 import { inverseTemperatureOf, type Prefilled } from './prefill.ts';
 import type { TokenEvent } from './request.ts';
@@ -18,7 +18,7 @@ export class Batch {
   readonly limit: number;
   private readonly config: ModelConfig;
   private readonly runner: PassRunner;
-  private readonly cache: KeyValueCache;
+  private readonly cache: RowCache;
   private slots: (Row | undefined)[];
 
   /** @param mostTokens the longest that a row can become, with its prompt */
@@ -27,7 +27,7 @@ export class Batch {
     this.runner = runner;
     this.limit = limit;
     this.slots = new Array(bucketOf(limit)).fill(undefined);
-    this.cache = new KeyValueCache(config, this.slots.length, runner.appendsInPlace ? mostTokens : undefined);
+    this.cache = runner.newCache(this.slots.length, mostTokens);
   }
 
   get active(): number {
@@ -39,6 +39,15 @@ export class Batch {
     const slot = this.slots.indexOf(undefined);
     this.cache.copyRow(cache, from, slot);
     this.slots[slot] = row;
+  }
+
+  /** After rows were added: what they were copied from is no longer read. */
+  async settle(): Promise<void> {
+    await this.cache.settle(this.slots.length);
+  }
+
+  release(): void {
+    this.cache.release();
   }
 
   /** Moves rows together when they fit a smaller batch. */
@@ -58,8 +67,9 @@ export class Batch {
   /** Every row's next token; rows that finish give their slots back. */
   async step(): Promise<Advance[]> {
     const rows = this.slots.length;
-    const isAppending = this.runner.appendsInPlace;
+    const { isAppending } = this.cache;
     const counts = this.slots.map((row) => (row ? 1 : 0));
+    await this.cache.settle(rows);
     const outputs = await this.runner.run(
       { rows, length: 1, blocks: this.cache.filledBlocks, isAppending },
       {
@@ -69,10 +79,9 @@ export class Batch {
           row ? inverseTemperatureOf(row.request) : 1,
         ),
       },
-      isAppending ? this.cache.inPlace(rows) : {},
+      this.cache.targets(rows, 1),
     );
-    if (isAppending) this.cache.advance(counts);
-    else this.cache.append(outputs, 1, counts);
+    await this.cache.append(outputs, 1, counts);
     return this.slots.flatMap((row, slot) => {
       if (!row) return [];
       const event = row.advance(scoresOf(outputs, slot, this.config.vocabularySize));

@@ -34,12 +34,15 @@ export interface GeneratorOptions {
 export class Generator {
   private readonly config: ModelConfig;
   private readonly options: Required<Omit<GeneratorOptions, 'tokenizer'>> & { tokenizer?: Tokenizer };
+  private readonly backend: Backend;
   private readonly passes: Passes;
+  private isHolding = false;
 
   /** @param model read where its arrays lie, so that training between two generations needs nothing copied */
   constructor(backend: Backend, model: Weights, options: GeneratorOptions = {}) {
     this.config = model.config;
     this.options = { batchSize: 64, cacheBytes: 2 ** 30, ...options };
+    this.backend = backend;
     this.passes = new Passes(backend, model);
   }
 
@@ -60,17 +63,32 @@ export class Generator {
         (_, sample) => new Row({ request, requestIndex, sample }, config, options.tokenizer),
       ),
     );
+    await this.holdWeights();
     const runner = new PassRunner(this.passes);
     const mostTokens = this.mostTokens(requests);
     const limit = Math.min(rows.length, this.mostRows(mostTokens));
     const batch = new Batch(config, runner, limit, mostTokens);
     const prompts = new Prompts(config, runner);
-    return await new Schedule(rows, batch, prompts, listener).run();
+    try {
+      return await new Schedule(rows, batch, prompts, listener).run();
+    } finally {
+      batch.release();
+      prompts.release();
+    }
   }
 
-  /** Gives the compiled programs' memory back. */
+  /** Gives back the memory of compiled programs, and of weights on a device. */
   async close(): Promise<void> {
+    if (this.isHolding) this.backend.drop(Object.values(this.passes.feeds()));
+    this.isHolding = false;
     await this.passes.release();
+  }
+
+  /** From the first completion to the end: a device is sent the weights once, or has them from whoever trains them. */
+  private async holdWeights(): Promise<void> {
+    if (this.isHolding) return;
+    this.isHolding = true;
+    await this.backend.hold(Object.values(this.passes.feeds()));
   }
 
   /** Of the longest row, with its prompt. */

@@ -5,6 +5,29 @@ import type { Feeds } from '../../engine/runtime/backend.ts';
 import { cachedNames, newNames } from '../model/cached-pass.ts';
 import type { ModelConfig } from '../model/config.ts';
 
+/** The cache of a batch of rows, as what uses it sees it. */
+export interface RowCache {
+  readonly rows: number;
+  /** How many tokens of each row are in the cache. */
+  readonly lengths: Int32Array;
+  /** Whether a pass puts its new token into the only block itself. */
+  readonly isAppending: boolean;
+  /** Places of the blocks that hold all tokens so far. */
+  readonly filledBlocks: number[];
+  /** The inputs of a pass over the first `rows` rows and their filled blocks. */
+  feeds(rows: number): Feeds;
+  /** Arrays of the cache's own for the new keys and values of such a pass. */
+  targets(rows: number, length: number): Feeds;
+  /** Takes in the first `counts[row]` of the `length` new tokens that the pass gave each row. */
+  append(outputs: Feeds, length: number, counts: readonly number[]): void | Promise<void>;
+  /** Makes row `to` a copy of the row `from` of a cache of the same kind, which lasts at least until `settle`. */
+  copyRow(source: RowCache, from: number, to: number): void;
+  clearRow(row: number): void;
+  /** To be called between copies and a pass over the first `rows` rows. */
+  settle(rows: number): void | Promise<void>;
+  release(): void;
+}
+
 /** Some places of every row. */
 interface Block {
   /** Position of the token in the block's first place. */
@@ -26,19 +49,20 @@ function blocksFor(length: number, first = firstPlaces): number[] {
 /** Few different numbers, so that few programs are compiled. */
 const rounded = (length: number): number => Math.ceil(length / firstPlaces) * firstPlaces;
 
-export class KeyValueCache {
+export class KeyValueCache implements RowCache {
   readonly rows: number;
-  /** How many tokens of each row are in the cache. */
+  readonly isAppending: boolean;
   readonly lengths: Int32Array;
   private readonly config: ModelConfig;
   private readonly blocks: Block[] = [];
   private readonly firstPlaces: number;
 
-  /** @param mostTokens of a row, when all its places are to lie in one block */
-  constructor(config: ModelConfig, rows: number, mostTokens = firstPlaces) {
+  /** @param mostTokens of a row, when all its places are to lie in one block that passes append to in place */
+  constructor(config: ModelConfig, rows: number, mostTokens?: number) {
     this.config = config;
+    this.isAppending = mostTokens !== undefined;
     this.rows = rows;
-    this.firstPlaces = rounded(mostTokens);
+    this.firstPlaces = rounded(mostTokens ?? firstPlaces);
     this.lengths = new Int32Array(rows);
   }
 
@@ -48,12 +72,10 @@ export class KeyValueCache {
     return 2 * layers * keyValueHeads * headSize * places * Float32Array.BYTES_PER_ELEMENT;
   }
 
-  /** Places of the blocks that hold all tokens so far. */
   get filledBlocks(): number[] {
     return blocksFor(Math.max(...this.lengths), this.firstPlaces);
   }
 
-  /** The inputs of a pass over the first `rows` rows and their filled blocks. */
   feeds(rows: number): Feeds {
     const blocks = this.filledBlocks.map((_, block) =>
       this.arrays(block, rows, (layer) => cachedNames(layer, block)),
@@ -61,9 +83,9 @@ export class KeyValueCache {
     return Object.assign({ cachedLengths: this.lengths.subarray(0, rows) }, ...blocks);
   }
 
-  /** The arrays of the only block, as outputs of a pass that appends in place to the first `rows` rows. */
-  inPlace(rows: number): Feeds {
-    return this.arrays(0, rows, newNames);
+  /** The arrays of the only block, where a pass appends to it. */
+  targets(rows: number): Feeds {
+    return this.isAppending ? this.arrays(0, rows, newNames) : {};
   }
 
   /** A block of the first `rows` rows, under the names of its keys and values in each layer. */
@@ -84,15 +106,13 @@ export class KeyValueCache {
     return arrays;
   }
 
-  /** Counts what a pass has appended in place. */
-  advance(counts: readonly number[]): void {
-    counts.forEach((count, row) => {
-      this.lengths[row] += count;
-    });
-  }
-
-  /** Appends the first `counts[row]` of the `length` new tokens that a pass gave each row. */
   append(outputs: Feeds, length: number, counts: readonly number[]): void {
+    if (this.isAppending) {
+      counts.forEach((count, row) => {
+        this.lengths[row] += count;
+      });
+      return;
+    }
     const stacks = Array.from({ length: 2 * this.config.layers }, (_, i) => {
       const names = newNames(i >> 1);
       return outputs[i % 2 === 0 ? names.keys : names.values] as Float32Array;
@@ -104,7 +124,6 @@ export class KeyValueCache {
     });
   }
 
-  /** Makes row `to` a copy of a cache's row `from`. */
   copyRow(source: KeyValueCache, from: number, to: number): void {
     const length = source.lengths[from];
     this.lengths[to] = length;
@@ -116,6 +135,10 @@ export class KeyValueCache {
   clearRow(row: number): void {
     this.lengths[row] = 0;
   }
+
+  settle(): void {}
+
+  release(): void {}
 
   /** Copies positions of the source's row `from` into row `to`, block by block. */
   private copy(source: Block, from: number, to: number, [start, end]: readonly [number, number]): void {

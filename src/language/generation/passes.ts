@@ -12,8 +12,10 @@ import {
   type TensorData,
 } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
-import { type CachedShape, cachedPass } from '../model/cached-pass.ts';
+import { type CachedShape, cachedPass, newNames } from '../model/cached-pass.ts';
 import { type Weights, weightFeeds } from '../model/weights.ts';
+import { DeviceCache } from './device-cache.ts';
+import { KeyValueCache, type RowCache } from './key-value-cache.ts';
 import type { NextTokenScores } from './sampling.ts';
 
 /** The smallest power of two that is at least `size` and `least`. */
@@ -35,18 +37,31 @@ export class Passes {
   }
 
   /** Whether the backend puts a step's keys and values into the cache itself. */
-  get appendsInPlace(): boolean {
+  private get appendsInPlace(): boolean {
     // The kernel takes whole vectors of 8.
     return this.backend.appendsInPlace && this.model.config.headSize % 8 === 0;
   }
 
   compiled(shape: CachedShape): Promise<Program> {
-    return this.programs.get(JSON.stringify(shape), () => cachedPass(this.model, shape));
+    const { layers } = this.model.config;
+    const names = Array.from({ length: layers }, (_, layer) => Object.values(newNames(layer)));
+    const resident = this.backend.hasOwnMemory ? names.flat() : [];
+    return this.programs.get(JSON.stringify(shape), () => cachedPass(this.model, shape), resident);
   }
 
-  /** The arrays as they are now. */
+  /** The weights' arrays as they are now. */
   feeds(): Feeds {
     return weightFeeds(this.model);
+  }
+
+  /**
+   * An empty cache, where the passes read it.
+   * @param mostTokens the longest that a row can become, for a cache that is decoded from
+   */
+  newCache(rows: number, mostTokens?: number): RowCache {
+    const { config } = this.model;
+    if (this.backend.hasOwnMemory) return new DeviceCache(config, rows, this.backend, this.programs);
+    return new KeyValueCache(config, rows, this.appendsInPlace ? mostTokens : undefined);
   }
 
   async release(): Promise<void> {
@@ -65,8 +80,8 @@ export class PassRunner {
     this.weights = passes.feeds();
   }
 
-  get appendsInPlace(): boolean {
-    return this.passes.appendsInPlace;
+  newCache(rows: number, mostTokens?: number): RowCache {
+    return this.passes.newCache(rows, mostTokens);
   }
 
   /** @param given arrays for outputs of these names, instead of the runner's own */

@@ -2,14 +2,14 @@
 // sample of the prompt has started from it.
 
 import type { ModelConfig } from '../model/config.ts';
-import { KeyValueCache } from './key-value-cache.ts';
+import type { RowCache } from './key-value-cache.ts';
 import { bucketOf, type PassRunner, scoresOf } from './passes.ts';
 import type { GenerationRequest } from './request.ts';
 import type { NextTokenScores } from './sampling.ts';
 
 /** A prompt that has been computed: a row of a cache, and the scores of the first token of its completions. */
 export interface Prefilled {
-  cache: KeyValueCache;
+  cache: RowCache;
   row: number;
   scores: NextTokenScores;
 }
@@ -68,7 +68,7 @@ async function prefillTogether(
   runner: PassRunner,
 ): Promise<Prefilled[]> {
   const longest = Math.max(...requests.map(({ promptIds }) => promptIds.length));
-  const cache = new KeyValueCache(config, rowBucket(requests.length));
+  const cache = runner.newCache(rowBucket(requests.length));
   const scores: NextTokenScores[] = [];
   for (let start = 0; start < longest; start += chunkLength) {
     const length = lengthBucket(Math.min(chunkLength, longest - start));
@@ -76,8 +76,9 @@ async function prefillTogether(
     const outputs = await runner.run(
       { rows: cache.rows, length, blocks: cache.filledBlocks },
       { ...cache.feeds(cache.rows), ...promptFeeds(requests, chunks, cache.rows, length) },
+      cache.targets(cache.rows, length),
     );
-    cache.append(
+    await cache.append(
       outputs,
       length,
       chunks.map((chunk) => chunk.length),

@@ -28,6 +28,15 @@ export class Prompts {
 
   /** Forgets all prompts but this request's. */
   keepOnly(requestIndex: number | undefined): void {
-    for (const index of this.computed.keys()) if (index !== requestIndex) this.computed.delete(index);
+    const kept = this.computed.get(requestIndex ?? -1);
+    for (const [index, { cache }] of this.computed) {
+      if (index === requestIndex) continue;
+      this.computed.delete(index);
+      if (cache !== kept?.cache) cache.release();
+    }
+  }
+
+  release(): void {
+    this.keepOnly(undefined);
   }
 }

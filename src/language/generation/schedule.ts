@@ -46,6 +46,7 @@ export class Schedule {
       if (!row.finish) this.batch.add(row, prompts[i]);
       this.report(row, event);
     });
+    await this.batch.settle();
     this.prompts.keepOnly(this.waiting[0]?.requestIndex);
   }
 
