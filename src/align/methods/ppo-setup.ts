@@ -9,7 +9,7 @@ import { headBias, headWeight, scalarHeadSpecs } from '../../language/model/scal
 import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
-import { loadRewards, type Rewards, requireSameTokenizer } from './rewards.ts';
+import { loadRewards, modelsIn, type Rewards, requireSameTokenizer } from './rewards.ts';
 
 export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
@@ -28,7 +28,9 @@ export async function assemble(
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
   requireMeaning(options);
-  const prompted = await loadPromptedPolicy(options, onFault);
+  const { reference: other, valueModel } = options;
+  const named = [other, ...modelsIn(specs.reward), valueModel].filter((path) => path !== undefined);
+  const prompted = await loadPromptedPolicy(options, named, onFault);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;
   const reference = await referenceParameters(options, policy);

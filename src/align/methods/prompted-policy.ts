@@ -18,16 +18,20 @@ export interface PromptOptions {
 }
 
 export interface PromptedPolicy {
-  /** Of kind policy, with its parent and data. */
+  /** Of kind policy, with its parents and data. */
   policy: Model;
   tokenizer: ModelTokenizer;
   prompts: readonly Prompt[];
   files: readonly Fingerprint[];
 }
 
-/** @throws UserError when the model or every prompt cannot be used, or an answer may not fit */
+/**
+ * @param others models that the result depends on besides: parents in its lineage, in this order
+ * @throws UserError when a model or every prompt cannot be used, or an answer may not fit
+ */
 export async function loadPromptedPolicy(
   options: PromptOptions & { model: string; maxTokens: number },
+  others: readonly string[],
   onFault: (fault: RowFault) => void,
 ): Promise<PromptedPolicy> {
   const folder = await locateModel(options.model);
@@ -37,7 +41,8 @@ export async function loadPromptedPolicy(
   requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
   policy.kind = 'policy';
-  policy.lineage = await lineageFrom([folder], files);
+  const parents = [folder, ...(await Promise.all(others.map(locateModel)))];
+  policy.lineage = await lineageFrom([...new Set(parents)], files);
   return { policy, tokenizer, prompts, files };
 }
 

@@ -22,7 +22,7 @@ import { openRun } from '../run/open-run.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
-import { loadRewards, type RewardSpec } from './rewards.ts';
+import { loadRewards, modelsIn, type RewardSpec } from './rewards.ts';
 import { RoundSamples } from './round-samples.ts';
 import { demonstrationSource } from './sft.ts';
 
@@ -76,7 +76,7 @@ export async function reject(
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
-    const prompted = await loadPromptedPolicy(options, run.setAside);
+    const prompted = await loadPromptedPolicy(options, modelsIn(specs), run.setAside);
     const rewards = await loadRewards(specs, backend, prompted.policy);
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
     const learner = new RejectLearner(options, prompted, samples, backend);
