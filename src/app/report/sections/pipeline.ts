@@ -43,13 +43,21 @@ function stopsOf(report: Report, names: Names): Stop[] {
   for (const { name, needs } of shown) {
     const before = stops.filter(({ id }) => needs.includes(id));
     stops.push({
-      ...{ id: name, name: names.full(name), hue: names.hue(name), after: before.map(({ id }) => id) },
+      ...{ id: name, name: fitting(names, name), hue: names.hue(name), after: before.map(({ id }) => id) },
       rank: 1 + Math.max(-1, ...before.map(({ rank }) => rank)),
       ...saysOf(report, [name], purposeOf(report.stages.find((stage) => stage.name === name)!)),
       cost: costOf(report, [name]),
     });
   }
   return [...lastTogether(directly(stops)), ...comparison(report, stops)];
+}
+
+/** A box has room for so many letters. */
+const LONGEST_NAME = 22;
+
+function fitting(names: Names, name: string): Bilingual {
+  const full = names.full(name);
+  return full.en.length > LONGEST_NAME ? names.short(name) : full;
 }
 
 /** Models, labels and reward models; of labels and reward models those that something shown learns from. */
