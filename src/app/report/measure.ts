@@ -117,7 +117,7 @@ function answersScoredBy(
   return (own?.answers ?? []).filter(({ proxy, right }) => proxy !== undefined && right === undefined);
 }
 
-export function correlationWith(
+function correlationWith(
   scored: readonly Answer[],
   figure: (answer: Answer) => number | undefined,
 ): Interval | undefined {

@@ -14,7 +14,7 @@ export interface SeedPipeline {
   failure?: string;
 }
 
-export const seedMetrics = [
+const seedMetrics = [
   ...['pass_rate', 'gold', 'readability', 'proxy', 'kl', 'length', 'eos_rate', 'continues'],
 ] as const satisfies readonly (keyof MethodReport)[] as readonly SeedMetric[];
 export type SeedMetric = Exclude<keyof MethodReport, 'change' | 'against' | 'budget'>;
