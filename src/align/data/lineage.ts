@@ -2,18 +2,31 @@
 
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
+import { locateModel } from '../../language/checkpoint/checkpoint.ts';
 import type { Lineage } from '../../language/checkpoint/checkpoint-record.ts';
+import { hashFolder } from '../../language/checkpoint/commit.ts';
 import type { OpenedWeights } from '../../language/checkpoint/open-model.ts';
 import type { Fingerprint } from './fingerprint.ts';
 
-/** @param models the checkpoints that it began from */
+type ModelSource = Pick<OpenedWeights, 'folder' | 'sha256'>;
+
+/** A model that is named as a parent before, or without, being opened. */
+export async function modelSource(path: string): Promise<ModelSource> {
+  const folder = await locateModel(path);
+  return { folder, sha256: () => hashFolder(folder) };
+}
+
+/** @param models the checkpoints that it began from; one that is named twice counts once */
 export async function lineageFrom(
-  models: readonly OpenedWeights[],
+  models: readonly ModelSource[],
   files: readonly Fingerprint[],
 ): Promise<Lineage> {
   return {
     parents: await Promise.all(
-      models.map(async ({ folder, sha256 }) => ({ name: sourceName(folder), sha256: await sha256() })),
+      [...new Map(models.map((model) => [model.folder, model])).values()].map(async ({ folder, sha256 }) => ({
+        name: sourceName(folder),
+        sha256: await sha256(),
+      })),
     ),
     data: files.map(({ path, sha256 }) => ({ name: sourceName(path), sha256 })),
   };

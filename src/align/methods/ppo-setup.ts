@@ -11,7 +11,7 @@ import type { RowFault } from '../data/read.ts';
 import type { PpoOptions, RewardSpecs } from './ppo-options.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { parseRewards } from './reward-specs.ts';
-import { loadRewards, type Rewards } from './rewards.ts';
+import { loadRewards, modelsIn, type Rewards } from './rewards.ts';
 
 export interface PpoParts extends PromptedPolicy {
   /** The folder that the policy began from is the reference, so that their KL begins at exactly 0. */
@@ -37,7 +37,9 @@ export async function assemble(
     ensemble: options.ensemble.map((model) => ({ model })),
   };
   const bases = frozenBases();
-  const prompted = await loadPromptedPolicy(options, onFault, bases);
+  const { reference: other, valueModel } = options;
+  const named = [other, ...modelsIn(specs.reward), valueModel].filter((path) => path !== undefined);
+  const prompted = await loadPromptedPolicy(options, named, onFault, bases);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;
   const reference = await referenceModel(options, policy, bases);

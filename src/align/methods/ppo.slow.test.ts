@@ -223,12 +223,17 @@ describe('the critic', () => {
         parameters,
         rewardStatistics: statistics,
       });
-      await train(newRun(), {
+      const run = newRun();
+      await train(run, {
         specs: { reward: [{ model: join(root, 'reward'), weight }] },
         maxSteps: 1,
         beta: 0,
         learningRate: 1e-9,
       });
+      const { lineage } = await loadModel(join(run, 'model'));
+      expect(lineage?.parents.map(({ name }) => name)).toEqual([
+        ...['policy', 'reward'].map((name) => join(basename(root), name)),
+      ]);
       // It expects weight · (5 − 3)/4 and gets just that.
       expect(metric('objective/scores')).toEqual([0.5 * weight]);
       expect(metric('loss/value')[0]).toBeLessThan(1e-3);

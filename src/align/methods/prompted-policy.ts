@@ -5,7 +5,7 @@ import type { FrozenBases, Model } from '../../language/checkpoint/checkpoint.ts
 import type { ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
-import { lineageFrom } from '../data/lineage.ts';
+import { lineageFrom, modelSource } from '../data/lineage.ts';
 import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import { type Rollout, requireRoom } from '../run/rollouts.ts';
@@ -19,16 +19,20 @@ export interface PromptOptions {
 }
 
 export interface PromptedPolicy {
-  /** Of kind policy, with its parent and data. */
+  /** Of kind policy, with its parents and data. */
   policy: Model;
   tokenizer: ModelTokenizer;
   prompts: readonly Prompt[];
   files: readonly Fingerprint[];
 }
 
-/** @throws UserError when the model or every prompt cannot be used, or an answer may not fit */
+/**
+ * @param others models that the result depends on besides: parents in its lineage, in this order
+ * @throws UserError when a model or every prompt cannot be used, or an answer may not fit
+ */
 export async function loadPromptedPolicy(
   options: PromptOptions & { model: string; maxTokens: number },
+  others: readonly string[],
   onFault: (fault: RowFault) => void,
   bases?: FrozenBases,
 ): Promise<PromptedPolicy> {
@@ -38,7 +42,8 @@ export async function loadPromptedPolicy(
   requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
   policy.kind = 'policy';
-  policy.lineage = await lineageFrom([opened], files);
+  const parents = await Promise.all(others.map(modelSource));
+  policy.lineage = await lineageFrom([opened, ...parents], files);
   return { policy, tokenizer: opened, prompts, files };
 }
 

@@ -23,7 +23,7 @@ import { type Learner, type RunResult, runTraining, type Update } from '../run/t
 import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { parseRewards } from './reward-specs.ts';
-import { loadRewards, type RewardSpec } from './rewards.ts';
+import { loadRewards, modelsIn, type RewardSpec } from './rewards.ts';
 import { RoundSamples } from './round-samples.ts';
 import { demonstrationSource } from './sft.ts';
 
@@ -78,8 +78,9 @@ export async function reject(
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
-    const prompted = await loadPromptedPolicy(options, run.setAside);
-    const rewards = await loadRewards(specs ?? parseRewards(options.reward), backend, prompted.policy);
+    const named = specs ?? parseRewards(options.reward);
+    const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside);
+    const rewards = await loadRewards(named, backend, prompted.policy);
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
     const learner = new RejectLearner(options, prompted, samples, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');

@@ -16,6 +16,11 @@ import { importModule } from './import-module.ts';
 /** A reward model's folder, or a function that a module exports; weight 1 unless given. */
 export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
 
+/** Paths of the reward models among them. */
+export function modelsIn(specs: readonly RewardSpec[]): string[] {
+  return specs.flatMap((spec) => ('model' in spec ? [spec.model] : []));
+}
+
 export interface RewardedAnswer {
   prompt: string;
   /** The answer's text, without the token that ends it. */

@@ -8,16 +8,22 @@ export type Language = (typeof languages)[number];
 
 export type Bilingual = Readonly<Record<Language, string>>;
 
-/** The sentence or word of that key, with its `{names}` filled in; a bilingual value gives each language its own. */
-export function say(key: WordKey, values: Readonly<Record<string, string | Bilingual>> = {}): Bilingual {
-  const fill = (language: Language) =>
-    words[key][language].replace(/\{(\w+)\}/g, (_, name) => {
-      const value = values[name];
-      if (value === undefined) throw new Error(`the words of ${key} need {${name}}`);
-      return typeof value === 'string' ? value : value[language];
-    });
-  return { en: fill('en'), ko: fill('ko') };
+type Values = Readonly<Record<string, string | Bilingual>>;
+
+/** `say` for a table of words: the sentence or word of a key, its `{names}` filled in, each language by its own value. */
+export function sayingFrom<Key extends string>(table: Readonly<Record<Key, Bilingual>>) {
+  return (key: Key, values: Values = {}): Bilingual => {
+    const fill = (language: Language) =>
+      table[key][language].replace(/\{(\w+)\}/g, (_, name) => {
+        const value = values[name];
+        if (value === undefined) throw new Error(`the words of ${key} need {${name}}`);
+        return typeof value === 'string' ? value : value[language];
+      });
+    return { en: fill('en'), ko: fill('ko') };
+  };
 }
+
+export const say = sayingFrom<WordKey>(words);
 
 export function isWord(key: string): key is WordKey {
   return Object.hasOwn(words, key);

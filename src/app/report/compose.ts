@@ -3,6 +3,7 @@
 import { say } from './bilingual.ts';
 import type { ReportDocument } from './document.ts';
 import type { Exhibits } from './exhibits.ts';
+import { namesOf } from './names.ts';
 import type { Report } from './report-json.ts';
 import { costsSection } from './sections/costs.ts';
 import { curvesSection } from './sections/curves.ts';
@@ -14,19 +15,21 @@ import { pipelineSection } from './sections/pipeline.ts';
 import { rewardModelSection } from './sections/reward-model.ts';
 import { rowsSection } from './sections/rows.ts';
 import { samplesSection } from './sections/samples.ts';
+import { worldNamed } from './worlds.ts';
 
 export function composeDocument(report: Report, exhibits: Exhibits): ReportDocument {
+  const [names, world] = [namesOf(report.stages), worldNamed(report.world)];
   const sections = [
-    headline(report),
-    pipelineSection(report),
-    rowsSection(exhibits),
-    curvesSection(report),
-    methodsSection(report),
-    optimisationSection(report),
-    hackingSection(report),
-    samplesSection(report),
-    rewardModelSection(report),
-    costsSection(report),
+    headline(report, names, world),
+    pipelineSection(report, names),
+    rowsSection(exhibits, names),
+    curvesSection(report, names),
+    methodsSection(report, names, world),
+    optimisationSection(report, names, world),
+    hackingSection(report, names, world),
+    samplesSection(report, names, world),
+    rewardModelSection(report, names, world),
+    costsSection(report, names),
   ];
   return {
     title: say('page.title', { recipe: report.recipe }),

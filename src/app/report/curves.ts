@@ -1,7 +1,9 @@
 // The events of every run of a pipeline: curves by metric, alarms, and what kept a run from going as planned.
 
-import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';
-import { type Alarm, type Curve, type Incident, keyOf, type Report } from './report-json.ts';
+import { join } from 'node:path';
+import type { Pipeline } from '../recipe/pipeline-file.ts';
+import { readRowsIfThere } from './read-pipeline.ts';
+import type { Alarm, Curve, Incident, Report, RoleMemory } from './report-json.ts';
 
 interface Step {
   step: number;
@@ -12,6 +14,8 @@ interface Step {
 interface RunEvents extends Pick<Incident, 'stopped' | 'skipped'> {
   steps: Step[];
   alarms: Alarm[];
+  /** Bytes by role, as the run told when it started. */
+  memory?: RoleMemory[];
 }
 
 /** By stage; of those that have begun. */
@@ -21,8 +25,8 @@ type Row = Record<string, unknown>;
 
 export async function readEvents(pipeline: Pipeline): Promise<StageEvents> {
   const events: StageEvents = {};
-  for (const { name } of pipeline.stages) {
-    const rows = await readRowsIfThere(stageNamed(pipeline, name), 'events.jsonl');
+  for (const { name, folder } of pipeline.stages) {
+    const rows = await readRowsIfThere(join(folder, 'events.jsonl'));
     if (rows.length === 0) continue;
     const ofType = (wanted: string) => rows.filter(({ type }) => type === wanted);
     events[name] = {
@@ -30,13 +34,14 @@ export async function readEvents(pipeline: Pipeline): Promise<StageEvents> {
       alarms: ofType('alarm').map(readAlarm),
       stopped: ofType('stopped').map(readStopped).at(-1),
       skipped: readSkipped(ofType('skipped')),
+      memory: ofType('started')[0]?.memory as RoleMemory[] | undefined,
     };
   }
   return events;
 }
 
 /** Counts and rates of tokens are costs, and no curves. */
-const notCurves = ['step', 'tokens', 'tokensPerSecond'];
+const notCurves = ['step', 'tokens', 'tokens_per_second'];
 
 function readStep(row: Row): Step {
   const { step, tokens, metrics = {} } = row;
@@ -75,7 +80,7 @@ function readSkipped(rows: readonly Row[]): Incident['skipped'] {
 
 export function readCurves(events: StageEvents): Report['curves'] {
   const runs = Object.entries(events).filter(([, { steps }]) => steps.length > 0);
-  return Object.fromEntries(runs.map(([name, { steps }]) => [keyOf(name), curvesOf(steps)]));
+  return Object.fromEntries(runs.map(([name, { steps }]) => [name, curvesOf(steps)]));
 }
 
 function curvesOf(steps: readonly Step[]): Record<string, Curve> {
@@ -90,17 +95,16 @@ function curvesOf(steps: readonly Step[]): Record<string, Curve> {
   return curves;
 }
 
-/** What runs call the figures that only the world can judge: watched while training, and never learnt from. */
-const judgedNames = {
-  gold: ['gold/gold', 'watch/gold'],
-  pass_rate: ['gold/pass_rate', 'watch/pass'],
-} as const;
+/** Whether a run learns from answers of its own while a monitor watches: PPO, and what measures its KL as PPO does. */
+export function isRollouts(command: string, { steps, alarms }: RunEvents): boolean {
+  return command === 'ppo' || alarms.length > 0 || steps.some(({ metrics }) => 'objective/kl' in metrics);
+}
 
-/** Gold or pass rate along a run, where it was watched. */
-export function judgedCurve(
+/** A figure that only a world can judge, along a run: the first of these metrics that the run has. */
+export function watchedCurve(
   metrics: Record<string, Curve> | undefined,
-  figure: keyof typeof judgedNames,
+  names: readonly string[] = [],
 ): Curve | undefined {
-  const name = judgedNames[figure].find((each) => metrics?.[each]);
-  return name && metrics?.[name];
+  const name = names.find((each) => metrics?.[each]);
+  return name === undefined ? undefined : metrics?.[name];
 }

@@ -2,10 +2,21 @@
 // each say how a block looks, so that no sentence or table is written twice.
 
 import type { Bilingual } from './bilingual.ts';
-import type { MethodName } from './report-json.ts';
 
-/** A colour by what it stands for: a method, or its part in a chart. */
-export type Hue = MethodName | 'quiet' | 'good' | 'bad';
+/** A colour: a model's own, or by what it stands for in a chart. */
+export type Hue =
+  | 'gray'
+  | 'ink'
+  | 'green'
+  | 'violet'
+  | 'blue'
+  | 'orange'
+  | 'ochre'
+  | 'teal'
+  | 'rose'
+  | 'quiet'
+  | 'good'
+  | 'bad';
 
 export interface Cell {
   text: Bilingual;
@@ -35,14 +46,22 @@ export interface ShownAnswer {
   name: Bilingual;
   hue?: Hue;
   text: string;
-  isCode: boolean;
+  /** The text as code, escaped and marked, and its language. */
+  markup?: { html: string; language: string };
   verdicts: { text: Bilingual; tone: 'good' | 'bad' | 'quiet' }[];
+}
+
+export interface Tile {
+  label: Bilingual;
+  value: Bilingual;
+  detail?: Bilingual;
+  hue?: Hue;
 }
 
 export type Block =
   | { kind: 'text'; text: Bilingual; isNote?: boolean }
   | { kind: 'list'; items: Bilingual[] }
-  | { kind: 'tiles'; tiles: { label: Bilingual; value: Bilingual; detail?: Bilingual; hue?: Hue }[] }
+  | { kind: 'tiles'; tiles: Tile[] }
   | { kind: 'heading'; text: Bilingual }
   | { kind: 'table'; columns: { label: Bilingual; isNumber: boolean }[]; rows: Cell[][] }
   | { kind: 'charts'; charts: Chart[]; columns: 1 | 2 | 3 }

@@ -35,7 +35,7 @@ describe('a demonstration', () => {
 describe('the answers of rejection sampling', () => {
   it('are those to the first prompt that left a clear choice, the best first and trained on', () => {
     const found =
-      /Rejection sampling: the answers to one prompt[\s\S]*?reward 1\.75: learnt from([\s\S]*?)reward −0\.25: left out([\s\S]*?)<\/div>/.exec(
+      /Rejection sampling: the completions of one prompt[\s\S]*?reward 1\.75: trained on([\s\S]*?)reward −0\.25: skipped([\s\S]*?)<\/div>/.exec(
         html,
       )!;
     const [best, other] = found.slice(1);
@@ -50,7 +50,7 @@ describe('the answers of rejection sampling', () => {
 describe('the answer of PPO', () => {
   it('is the last that it learnt from and that ends, with the KL of every token', () => {
     const found =
-      /An episode of step 2:[\s\S]*?gave 0\.50, and the KL sums to (\d\.\d\d) nats[\s\S]*?<p class="stream"[^>]*>([\s\S]*?)<\/p>/.exec(
+      /A rollout of step 2:[\s\S]*?has reward 0\.50 and a KL of (\d\.\d\d) nats[\s\S]*?<p class="stream"[^>]*>([\s\S]*?)<\/p>/.exec(
         html,
       )!;
     const [sum, stream] = found.slice(1);
@@ -60,6 +60,6 @@ describe('the answer of PPO', () => {
     const actions = stream.slice(stream.indexOf('token-action'));
     expect(actions.replace(/<s>·<\/s>/g, ' ').replace(/<[^>]*>/g, '')).toContain('// step 2');
     expect(stream.match(/token-reward/g)).toHaveLength(1);
-    expect(html).not.toContain('An episode of step 3');
+    expect(html).not.toContain('A rollout of step 3');
   });
 });

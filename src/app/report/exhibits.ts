@@ -8,19 +8,22 @@ import { tokenizeInstruction, tokenizeRecordPrompt } from '../../align/data/toke
 import type { Sample } from '../../align/methods/best-of.ts';
 import type { Episode, RunEvent } from '../../align/run/events.ts';
 import { loadModelTokenizer, type ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
+import { fromStored } from '../../language/stored-names.ts';
 import type { Tokenizer } from '../../language/text/tokenizer.ts';
+import type { Pipeline, PipelineStage } from '../recipe/pipeline-file.ts';
 import type { ShownToken, TokenRole } from './document.ts';
-import { type Pipeline, readRowsIfThere, stageNamed } from './read-pipeline.ts';
+import { locatePath, readRowsIfThere, stageBy, stagesBy } from './read-pipeline.ts';
 
 export interface Exhibits {
-  demonstration?: ShownToken[];
-  preference?: { prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
+  demonstration?: { stage: string; tokens: ShownToken[] };
+  preference?: { stage: string; prompt: ShownToken[]; chosen: ShownToken[]; rejected: ShownToken[] };
   /** Answers of the first round to one prompt, the best first, which is learnt from. */
-  sampled?: { prompt: ShownToken[]; answers: { tokens: ShownToken[]; reward: number }[] };
-  /** An answer that PPO learnt from: what it was given, and the KL that it was charged, nats. */
-  episode?: { step: number; tokens: ShownToken[]; reward: number; kl: number };
+  sampled?: { stage: string; prompt: ShownToken[]; answers: { tokens: ShownToken[]; reward: number }[] };
+  /** An answer that a method learnt from: its reward, and the KL that it was charged, nats. */
+  episode?: { stage: string; step: number; tokens: ShownToken[]; reward: number; kl: number };
 }
 
+type Row = Record<string, unknown>;
 type SampleEvent = Extract<RunEvent, { type: 'sample' }>;
 
 /** Rows longer than this are passed over, as long as a shorter one comes soon. */
@@ -50,21 +53,31 @@ async function findTokenizer(pipeline: Pipeline): Promise<ModelTokenizer | undef
 async function demonstrationOf(
   pipeline: Pipeline,
   { tokenizer, prompts }: ModelTokenizer,
-): Promise<ShownToken[] | undefined> {
-  const rows = await readRowsIfThere(stageNamed(pipeline, 'data'), 'instructions.jsonl', ROWS_LOOKED_AT);
-  const tokenized = rows.flatMap((row) => {
-    const record = recognise(row);
-    if (record.kind !== 'alpaca') return [];
-    const tokens = tokenizeInstruction(record, prompts, {
-      maxLength: Number.POSITIVE_INFINITY,
-      truncation: 'drop',
+): Promise<Exhibits['demonstration']> {
+  for (const stage of stagesBy(pipeline, 'sft')) {
+    const rows = await readFirstData(pipeline, stage);
+    const tokenized = rows.flatMap((row) => {
+      const record = recognise(row);
+      if (record.kind !== 'alpaca' && record.kind !== 'completion') return [];
+      const limits = { maxLength: Number.POSITIVE_INFINITY, truncation: 'drop' } as const;
+      const tokens = tokenizeInstruction(record, prompts, limits);
+      return isDropped(tokens) ? [] : [tokens];
     });
-    return isDropped(tokens) ? [] : [tokens];
-  });
-  const chosen = tokenized.find(({ ids }) => ids.length <= MOST_TOKENS) ?? tokenized[0];
-  return (
-    chosen &&
-    showTokens(tokenizer, Array.from(chosen.ids), (i) => (chosen.isTrained[i] ? 'trained' : 'context'))
+    const chosen = tokenized.find(({ ids }) => ids.length <= MOST_TOKENS) ?? tokenized[0];
+    if (!chosen) continue;
+    const { ids, isTrained } = chosen;
+    const roleOf = (i: number) => (isTrained[i] ? 'trained' : 'context');
+    return { stage: stage.name, tokens: showTokens(tokenizer, Array.from(ids), roleOf) };
+  }
+  return undefined;
+}
+
+/** Of the first of its --data files that is there. */
+async function readFirstData(pipeline: Pipeline, { options }: PipelineStage): Promise<Row[]> {
+  const paths = [options.data].flat().map((path) => locatePath(pipeline, path));
+  return readRowsIfThere(
+    paths.find((path) => path?.endsWith('.jsonl')),
+    ROWS_LOOKED_AT,
   );
 }
 
@@ -72,18 +85,16 @@ async function preferenceOf(
   pipeline: Pipeline,
   { tokenizer }: ModelTokenizer,
 ): Promise<Exhibits['preference']> {
-  const rows = await readRowsIfThere(
-    stageNamed(pipeline, 'preferences'),
-    'preferences.jsonl',
-    ROWS_LOOKED_AT,
-  );
-  const ids = (row: Record<string, unknown>, key: string) => row[key] as number[];
-  const isClear = (row: Record<string, unknown>) =>
+  const stage = stageBy(pipeline, 'label');
+  const rows = stage ? await readRowsIfThere(join(stage.folder, 'preferences.jsonl'), ROWS_LOOKED_AT) : [];
+  const ids = (row: Row, key: string) => row[key] as number[];
+  const isClear = (row: Row) =>
     (row.strength as number) >= 2 &&
     ids(row, 'chosen_ids').length + ids(row, 'rejected_ids').length <= MOST_TOKENS;
   const row = rows.find(isClear) ?? rows[0];
-  if (!row) return undefined;
+  if (!stage || !row) return undefined;
   return {
+    stage: stage.name,
     prompt: showTokens(tokenizer, ids(row, 'prompt_ids'), () => 'context'),
     chosen: showTokens(tokenizer, ids(row, 'chosen_ids'), () => 'chosen'),
     rejected: showTokens(tokenizer, ids(row, 'rejected_ids'), () => 'rejected'),
@@ -94,16 +105,18 @@ async function sampledOf(
   pipeline: Pipeline,
   { tokenizer, prompts }: ModelTokenizer,
 ): Promise<Exhibits['sampled']> {
-  const stage = stageNamed(pipeline, 'reject');
-  if (stage?.options.pick === 'random') return undefined;
-  const samples = await readRowsIfThere(stage, 'samples/round-1.jsonl', 4 * ROWS_LOOKED_AT);
-  const asked = await readRowsIfThere(stageNamed(pipeline, 'data'), 'prompts.jsonl', ROWS_LOOKED_AT);
+  const stage = stageBy(pipeline, 'reject');
+  if (!stage || stage.options.pick === 'random') return undefined;
+  const rows = await readRowsIfThere(join(stage.folder, 'samples/round-1.jsonl'), 4 * ROWS_LOOKED_AT);
+  const samples = rows.map((row) => fromStored(row) as Sample);
+  const asked = await readFirstData(pipeline, stage);
   for (const [index, row] of asked.entries()) {
-    const answers = (samples as unknown as Sample[]).filter(({ prompt }) => prompt === index);
+    const answers = samples.filter(({ prompt }) => prompt === index);
     if (!isTelling(answers)) continue;
     const record = recognise({ output: '', ...row });
     if (record.kind !== 'alpaca') return undefined;
     return {
+      stage: stage.name,
       prompt: showTokens(tokenizer, tokenizeRecordPrompt(record, prompts), () => 'context'),
       answers: answers
         .toSorted((a, b) => b.reward - a.reward)
@@ -128,28 +141,31 @@ function isTelling(answers: readonly Sample[]): boolean {
   );
 }
 
-/** The last of the answers that PPO kept as samples which is short and came to its end. */
+/** Of the first run that kept any: the last of the answers that it learnt from which is short and came to its end. */
 async function episodeOf(
   pipeline: Pipeline,
   { tokenizer, prompts }: ModelTokenizer,
 ): Promise<Exhibits['episode']> {
-  const rows = await readRowsIfThere(stageNamed(pipeline, 'ppo'), 'samples.jsonl');
-  const episodes = (rows as unknown as SampleEvent[]).flatMap(({ step, episode }) =>
-    episode ? [{ step, ...episode }] : [],
-  );
-  const isShort = ({ ids, kl }: Episode) => kl.length <= MOST_TOKENS && ids.at(-1) === prompts.special.eos;
-  const shown = episodes.findLast(isShort);
-  if (!shown) return undefined;
-  const { step, ids, kl, score } = shown;
-  const promptLength = ids.length - kl.length;
-  const tokens = showTokens(tokenizer, ids, (i) => {
-    if (i < promptLength) return 'context';
-    return i === ids.length - 1 ? 'reward' : 'action';
-  });
-  kl.forEach((nats, i) => {
-    tokens[promptLength + i].hint += ` · KL ${nats.toFixed(3)}`;
-  });
-  return { step, tokens, reward: score, kl: kl.reduce((total, nats) => total + nats, 0) };
+  for (const { name, folder } of pipeline.stages) {
+    const rows = await readRowsIfThere(join(folder, 'samples.jsonl'));
+    const episodes = (rows as unknown as SampleEvent[]).flatMap(({ step, episode }) =>
+      episode ? [{ step, ...episode }] : [],
+    );
+    const isShort = ({ ids, kl }: Episode) => kl.length <= MOST_TOKENS && ids.at(-1) === prompts.special.eos;
+    const shown = episodes.findLast(isShort);
+    if (!shown) continue;
+    const { step, ids, kl, score } = shown;
+    const promptLength = ids.length - kl.length;
+    const tokens = showTokens(tokenizer, ids, (i) => {
+      if (i < promptLength) return 'context';
+      return i === ids.length - 1 ? 'reward' : 'action';
+    });
+    kl.forEach((nats, i) => {
+      tokens[promptLength + i].hint += ` · KL ${nats.toFixed(3)}`;
+    });
+    return { stage: name, step, tokens, reward: score, kl: kl.reduce((total, nats) => total + nats, 0) };
+  }
+  return undefined;
 }
 
 /** A character of several tokens stands with its last one. */

@@ -5,8 +5,16 @@
 import { createHash } from 'node:crypto';
 import { type Bilingual, say } from './bilingual.ts';
 import { eachLanguage, escaped } from './charts/svg.ts';
-import { codeMarkup } from './code-markup.ts';
-import type { Block, Cell, Chart, ReportDocument, Section, ShownAnswer, ShownToken } from './document.ts';
+import type {
+  Block,
+  Cell,
+  Chart,
+  ReportDocument,
+  Section,
+  ShownAnswer,
+  ShownToken,
+  Tile,
+} from './document.ts';
 import { styleSheet } from './style.ts';
 
 const script = `
@@ -106,7 +114,7 @@ function renderBlock(block: Block): string {
   }
 }
 
-function tile({ label, value, detail, hue }: Extract<Block, { kind: 'tiles' }>['tiles'][number]): string {
+function tile({ label, value, detail, hue }: Tile): string {
   const below = detail ? `<span class="detail">${both(detail)}</span>` : '';
   return `<div class="tile${hue ? ` m-${hue}` : ''}"><span class="label">${both(label)}</span><span class="value">${both(value)}</span>${below}</div>`;
 }
@@ -178,9 +186,9 @@ function answers(block: Extract<Block, { kind: 'answers' }>): string {
   ].join('');
 }
 
-function answer({ name, hue, text, isCode, verdicts }: ShownAnswer): string {
+function answer({ name, hue, text, markup, verdicts }: ShownAnswer): string {
   const content =
-    text.trim() === '' ? `<em>${both(say('samples.empty'))}</em>` : isCode ? codeMarkup(text) : escaped(text);
+    text.trim() === '' ? `<em>${both(say('samples.empty'))}</em>` : (markup?.html ?? escaped(text));
   const marks = verdicts.map(({ text, tone }) => `<span class="verdict ${tone}">${both(text)}</span>`);
   return `<article class="answer m-${hue ?? 'quiet'}"><h4>${both(name)}</h4><pre translate="no"><code>${content}</code></pre><p>${marks.join('')}</p></article>`;
 }

@@ -78,9 +78,9 @@ function tokens(shown: readonly ShownToken[], caption: string): string {
 
 function answers(block: Extract<Block, { kind: 'answers' }>, word: Say): string {
   const right = block.right ? [`**${inline(word(say('samples.right')))}**`, fenced(block.right)] : [];
-  const each = block.answers.flatMap(({ name, text, isCode, verdicts }) => [
+  const each = block.answers.flatMap(({ name, text, markup, verdicts }) => [
     `**${inline(word(name))}** — ${verdicts.map(({ text }) => inline(word(text))).join(', ')}`,
-    fenced(text, isCode ? 'js' : ''),
+    fenced(text, markup?.language),
   ]);
   return [`**${inline(word(block.title))}**`, fenced(block.request), ...right, ...each].join('\n\n');
 }

@@ -2,196 +2,175 @@
 
 import type { Answer } from '../../align/evaluation/answers.ts';
 import { changesOf, pairUp } from '../../align/evaluation/compare.ts';
-import type { Metrics, Summary } from '../../align/evaluation/summary.ts';
 import { correlationInterval, type Interval } from '../../align/scoring/intervals.ts';
-import { readCurves, readEvents, type StageEvents } from './curves.ts';
+import type { Pipeline, PipelineStage } from '../recipe/pipeline-file.ts';
+import { namesReferredTo } from '../recipe/references.ts';
+import { isRollouts, readCurves, readEvents, type StageEvents } from './curves.ts';
+import { baselineOf, type Evaluation, readEvaluations, withoutNulls } from './evaluations.ts';
 import { incidentsOf } from './incidents.ts';
 import { methodCosts } from './method-costs.ts';
 import { overoptimisationOf } from './overoptimisation.ts';
-import { type Pipeline, readJsonIfThere, readRowsIfThere, type Stage, stageNamed } from './read-pipeline.ts';
-import {
-  type Figures,
-  type MethodName,
-  type MethodReport,
-  methodNames,
-  ppoNames,
-  type Report,
-  type RewardModelReport,
-  type StageCost,
-  stageOf,
-} from './report-json.ts';
-import { chooseHacked, chooseSamples, readHeldOut } from './samples.ts';
-
-/** One stage `eval-…`: its summary, and its answers in the order of the requests. */
-interface Evaluation {
-  folder: string;
-  metrics: Metrics;
-  coaching?: { right: Interval; majority: Interval };
-  answers: Answer[];
-}
+import { readJsonIfThere, stagesBy } from './read-pipeline.ts';
+import type { Figures, MethodReport, Report, RewardModelReport, StageCost } from './report-json.ts';
+import { methodsOf, rolesOf, type StageRole } from './roles.ts';
+import { firstSamples } from './samples.ts';
+import type { World } from './world.ts';
+import { worldIn, worldNamed } from './worlds.ts';
 
 export async function measurePipeline(pipeline: Pipeline): Promise<Report> {
-  const evaluations = await readEvaluations(pipeline);
+  const roles = rolesOf(pipeline.stages);
+  const { evaluations, continuations } = await readEvaluations(pipeline, roles);
   const events = await readEvents(pipeline);
-  const requests = await readHeldOut(pipeline);
-  const answers = mapValues(evaluations, (evaluation) => evaluation.answers);
   const curves = readCurves(events);
-  return {
-    recipe: pipeline.recipe,
-    seed: pipeline.seed,
-    methods: await methodReports(pipeline, evaluations, events),
-    reward_model: await rewardModelReport(pipeline, evaluations.sft?.answers ?? []),
+  const name = worldIn(pipeline);
+  const world = worldNamed(name);
+  const report: Report = {
+    ...{ recipe: pipeline.recipe, seed: pipeline.seed },
+    ...(name !== undefined && { world: name }),
+    stages: roles,
+    methods: methodReports(pipeline, roles, { evaluations, continuations }, events),
+    reward_models: await rewardModelReports(pipeline, evaluations, world),
     labels: await labelsOf(pipeline),
-    coaching: coachingOf(evaluations),
-    alarms: alarmsOf(events),
+    coaching: {},
+    alarms: alarmsOf(pipeline, events),
     incidents: incidentsOf(pipeline, events),
-    overlap: await overlapOf(pipeline),
     curves,
-    overoptimisation: overoptimisationOf(curves),
-    samples: chooseSamples(requests, answers),
-    hacked: chooseHacked(requests, answers),
-    costs: costsOf(pipeline, events),
+    overoptimisation: overoptimisationOf(curves, world.watched),
+    samples: firstSamples(evaluations),
+    hacked: [],
+    costs: costsOf(pipeline, roles, events),
   };
+  return { ...report, ...(await world.measure(pipeline, report, evaluations)) };
 }
 
-async function readEvaluations(pipeline: Pipeline): Promise<Partial<Record<MethodName, Evaluation>>> {
-  const evaluations: Partial<Record<MethodName, Evaluation>> = {};
-  for (const name of methodNames) {
-    const stage = stageNamed(pipeline, `eval-${stageOf(name)}`);
-    const summary = await readJsonIfThere(stage, 'summary.json');
-    if (!summary) continue;
-    const { metrics, coaching } = summary as unknown as Summary;
-    const answers = (await readRowsIfThere(stage, 'answers.jsonl')).map(withoutNulls) as unknown as Answer[];
-    evaluations[name] = { folder: stage!.folder, metrics: withoutNulls(metrics), coaching, answers };
-  }
-  return evaluations;
-}
-
-/** What was not measured may be written as null. */
-function withoutNulls<T extends object>(record: T): T {
-  const known = Object.entries(record).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(known) as T;
-}
-
-async function methodReports(
+function methodReports(
   pipeline: Pipeline,
-  evaluations: Partial<Record<MethodName, Evaluation>>,
+  roles: readonly StageRole[],
+  {
+    evaluations,
+    continuations,
+  }: { evaluations: readonly Evaluation[]; continuations: readonly Evaluation[] },
   events: StageEvents,
-): Promise<Report['methods']> {
-  const baseline = evaluations.sft;
+): Report['methods'] {
   const reports: Report['methods'] = {};
-  for (const [name, evaluation] of entriesOf(evaluations)) {
-    const report: MethodReport = { ...evaluation.metrics };
-    if (baseline && name !== 'sft') report.change = changesOf(pairUp(evaluation, baseline));
-    const stage = stageNamed(pipeline, stageOf(name));
-    if (stage) report.budget = budgetOf(stage, events);
-    else if (name === 'base') report.budget = { tokens_generated: 0, tokens_trained: 0 };
-    reports[name] = report;
+  for (const evaluation of evaluations) {
+    const { key, of, metrics } = evaluation;
+    const baseline = baselineOf(evaluation, evaluations, roles);
+    const stage = pipeline.stages.find(({ name }) => name === key);
+    const report: MethodReport = { ...metrics };
+    if (baseline) {
+      report.change = changesOf(pairUp(evaluation, baseline));
+      report.against = baseline.of;
+    }
+    if (stage && key === of) report.budget = budgetOf(stage, events);
+    else if (key === of) report.budget = { tokens_generated: 0, tokens_trained: 0 };
+    reports[key] = report;
   }
-  const continues = await baseContinues(pipeline);
-  if (reports.base && continues) reports.base.continues = continues;
+  // A base model may be measured twice: asked as the others are, and with the questions as plain texts to go on from.
+  for (const { key, of, metrics } of continuations) {
+    const known = of === undefined ? undefined : reports[of];
+    if (known && metrics.continues) known.continues = metrics.continues;
+    else if (!known) reports[key] = metrics;
+  }
   return reports;
 }
 
-/** The base is measured twice: asked as the others are, and with the questions as plain texts that it goes on from. */
-async function baseContinues(pipeline: Pipeline): Promise<Interval | undefined> {
-  const summary = await readJsonIfThere(stageNamed(pipeline, 'continuation'), 'summary.json');
-  return (summary as unknown as Summary | undefined)?.metrics.continues;
-}
-
 /** A supervised run counts what it trained in its events; the others say it in their result. */
-function budgetOf(stage: Stage, events: StageEvents): { tokens_generated: number; tokens_trained: number } {
-  const { tokensTrained, tokens } = stage.result;
-  const trained = tokensTrained ?? tokens ?? events[stage.name]?.steps.at(-1)?.tokens ?? 0;
-  return { tokens_generated: generatedBy(stage) ?? 0, tokens_trained: Number(trained) };
+function budgetOf(
+  { name, result }: PipelineStage,
+  events: StageEvents,
+): { tokens_generated: number; tokens_trained: number } {
+  const { tokensGenerated = 0, tokensTrained, tokens } = result ?? {};
+  const trained = tokensTrained ?? tokens ?? events[name]?.steps.at(-1)?.tokens ?? 0;
+  return { tokens_generated: Number(tokensGenerated), tokens_trained: Number(trained) };
 }
 
-/** Training stages and evaluations spell it differently. */
-function generatedBy({ result: { tokensGenerated, tokens_generated } }: Stage): number | undefined {
-  return (tokensGenerated ?? tokens_generated) as number | undefined;
-}
-
-async function rewardModelReport(
+async function rewardModelReports(
   pipeline: Pipeline,
-  answers: readonly Answer[],
-): Promise<RewardModelReport | undefined> {
-  const stage = stageNamed(pipeline, 'reward');
-  if (!stage) return undefined;
-  const written =
-    (await readJsonIfThere(stage, 'quality.json')) ?? (stage.result.quality as Figures | undefined) ?? {};
-  const scored = answers.filter(({ proxy, right }) => proxy !== undefined && right === undefined);
-  const against = (figure: 'tokens' | 'readability') =>
-    correlationInterval(
-      scored.flatMap(({ proxy, [figure]: value }) => (value === undefined ? [] : [[proxy!, value] as const])),
-    );
-  return withoutNulls({
-    length_correlation: against('tokens'),
-    criterion_correlation: against('readability'),
-    ...withoutNulls(written),
-  });
+  evaluations: readonly Evaluation[],
+  world: World,
+): Promise<Report['reward_models']> {
+  const reports: Report['reward_models'] = {};
+  for (const stage of stagesBy(pipeline, 'reward')) {
+    const written = await readJsonIfThere(stage, 'quality.json');
+    const scored = answersScoredBy(stage, evaluations, pipeline);
+    reports[stage.name] = withoutNulls<RewardModelReport>({
+      length_correlation: correlationWith(scored, ({ tokens }) => tokens),
+      ...world.correlations(scored),
+      ...withoutNulls(written ?? (stage.result?.quality as Figures | undefined) ?? {}),
+    });
+  }
+  return reports;
 }
 
-function coachingOf(evaluations: Partial<Record<MethodName, Evaluation>>): Report['coaching'] {
-  const measured = entriesOf(evaluations).filter(([, { coaching }]) => coaching);
-  return Object.fromEntries(measured.map(([name, { coaching }]) => [name, coaching]));
+/** Those of the model that the reward model was made from, where an evaluation asked this reward model. */
+function answersScoredBy(
+  { name, options }: PipelineStage,
+  evaluations: readonly Evaluation[],
+  { stages }: Pipeline,
+): Answer[] {
+  const [maker] = namesReferredTo(options.model);
+  const own = evaluations.find(
+    ({ of, stage }) =>
+      of === maker && stages.includes(stage) && namesReferredTo(stage.options.reward)[0] === name,
+  );
+  return (own?.answers ?? []).filter(({ proxy, right }) => proxy !== undefined && right === undefined);
 }
 
-function alarmsOf(events: StageEvents): Report['alarms'] {
-  const begun = ppoNames.filter((name) => events[stageOf(name)]);
-  return Object.fromEntries(begun.map((name) => [name, events[stageOf(name)].alarms]));
+function correlationWith(
+  scored: readonly Answer[],
+  figure: (answer: Answer) => number | undefined,
+): Interval | undefined {
+  return correlationInterval(
+    scored.flatMap((answer) => {
+      const value = figure(answer);
+      return value === undefined ? [] : [[answer.proxy!, value] as const];
+    }),
+  );
+}
+
+function alarmsOf({ stages }: Pipeline, events: StageEvents): Report['alarms'] {
+  const begun = stages.filter(({ name, command }) => events[name] && isRollouts(command, events[name]));
+  return Object.fromEntries(begun.map(({ name }) => [name, events[name].alarms]));
 }
 
 /** Without the model's folder and the tokens: one is a path, the others are costs. */
-async function labelsOf(pipeline: Pipeline): Promise<Figures | undefined> {
-  const report = await readJsonIfThere(stageNamed(pipeline, 'preferences'), 'report.json');
-  if (!report) return undefined;
-  const { model: _, tokens_generated: __, ...labels } = report;
-  return labels;
+async function labelsOf(pipeline: Pipeline): Promise<Report['labels']> {
+  const reports: Report['labels'] = {};
+  for (const stage of stagesBy(pipeline, 'label')) {
+    const report = await readJsonIfThere(stage, 'report.json');
+    if (!report) continue;
+    const { model: _, tokens_generated: __, ...labels } = report;
+    reports[stage.name] = labels;
+  }
+  return reports;
 }
 
-async function overlapOf(pipeline: Pipeline): Promise<Figures | undefined> {
-  return readJsonIfThere(stageNamed(pipeline, 'data'), 'overlap.json');
-}
-
-function costsOf(pipeline: Pipeline, events: StageEvents): Report['costs'] {
+function costsOf(pipeline: Pipeline, roles: readonly StageRole[], events: StageEvents): Report['costs'] {
   const stages = pipeline.stages.map((stage) => stageCost(stage, events));
   const peaks = stages.flatMap(({ peak_memory_bytes }) => peak_memory_bytes ?? []);
   return {
     seconds: stages.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0),
     peak_memory_bytes: peaks.length > 0 ? Math.max(...peaks) : undefined,
     stages,
-    methods: methodCosts(stages),
+    methods: methodCosts(stages, methodsOf(roles)),
   };
 }
 
-function stageCost(stage: Stage, events: StageEvents): StageCost {
-  const generated = generatedBy(stage);
+function stageCost(stage: PipelineStage, events: StageEvents): StageCost {
+  const generated = stage.result?.tokensGenerated as number | undefined;
   const trained = budgetOf(stage, events).tokens_trained;
   const tokens = (generated ?? 0) + trained;
-  const { seconds } = stage;
+  const seconds = stage.seconds ?? undefined;
   return withoutNulls({
     name: stage.name,
     command: stage.command,
     status: stage.status,
     seconds,
-    peak_memory_bytes: stage.peakMemoryBytes,
+    peak_memory_bytes: stage.peakMemoryBytes ?? undefined,
     tokens_generated: generated,
     tokens_trained: trained > 0 ? trained : undefined,
     tokens_per_second: seconds && tokens > 0 ? tokens / seconds : undefined,
+    memory: events[stage.name]?.memory,
   });
-}
-
-function entriesOf<Key extends string, Value>(
-  record: Partial<Record<Key, Value>>,
-): [Key, NonNullable<Value>][] {
-  return Object.entries(record) as [Key, NonNullable<Value>][];
-}
-
-function mapValues<Key extends string, From, To>(
-  record: Partial<Record<Key, From>>,
-  change: (value: NonNullable<From>) => To,
-): Partial<Record<Key, To>> {
-  return Object.fromEntries(entriesOf(record).map(([key, value]) => [key, change(value)])) as Partial<
-    Record<Key, To>
-  >;
 }

@@ -1,13 +1,14 @@
 // What the methods that are compared used for themselves, each against their mean: whether their budgets are alike.
 
-import { comparedNames, type MethodCost, type Report, type StageCost, stageOf } from './report-json.ts';
+import type { MethodCost, Report, StageCost } from './report-json.ts';
+import type { StageRole } from './roles.ts';
 
-export function methodCosts(stages: readonly StageCost[]): Report['costs']['methods'] {
-  const own = comparedNames.flatMap((name) => {
-    const stage = stages.find((each) => each.name === stageOf(name));
-    if (!stage) return [];
-    const tokens = (stage.tokens_generated ?? 0) + (stage.tokens_trained ?? 0);
-    return [{ name, seconds: stage.seconds ?? 0, peak_memory_bytes: stage.peak_memory_bytes, tokens }];
+export function methodCosts(
+  stages: readonly StageCost[],
+  methods: readonly StageRole[],
+): Report['costs']['methods'] {
+  const own = comparedStages(stages, methods).map(({ name, seconds = 0, peak_memory_bytes, ...rest }) => {
+    return { name, seconds, peak_memory_bytes, tokens: tokensOf(rest) };
   });
   const mean = (key: 'seconds' | 'tokens') => own.reduce((sum, cost) => sum + cost[key], 0) / own.length;
   const [seconds, tokens] = [mean('seconds'), mean('tokens')];
@@ -23,4 +24,18 @@ export function methodCosts(stages: readonly StageCost[]): Report['costs']['meth
       },
     ]),
   );
+}
+
+/** The largest run of each command, the others being variations of it; all, where all are of one command. */
+function comparedStages(stages: readonly StageCost[], methods: readonly StageRole[]): StageCost[] {
+  const own = stages.filter(({ name }) => methods.some((method) => method.name === name));
+  if (new Set(own.map(({ command }) => command)).size < 2) return own;
+  return own.filter((stage) => {
+    const same = own.filter(({ command }) => command === stage.command);
+    return same.toSorted((a, b) => tokensOf(b) - tokensOf(a))[0] === stage;
+  });
+}
+
+function tokensOf({ tokens_generated = 0, tokens_trained = 0 }: Partial<StageCost>): number {
+  return tokens_generated + tokens_trained;
 }

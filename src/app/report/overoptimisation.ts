@@ -2,20 +2,26 @@
 // Gao, Schulman and Hilton 2022 (arXiv:2210.10760).
 
 import { distanceOf, fitOveroptimisation } from '../../align/objectives/overoptimisation.ts';
-import { judgedCurve } from './curves.ts';
-import { type Curve, type Overoptimisation, ppoNames, type Report } from './report-json.ts';
+import { watchedCurve } from './curves.ts';
+import type { Curve, Overoptimisation, Report } from './report-json.ts';
+import type { World } from './world.ts';
 
 /** With fewer points an interval of α or β says nothing. */
 const LEAST_POINTS = 6;
 /** √nats: a run that hardly moved says nothing about what moving does. */
 const LEAST_DISTANCE = 1;
 
-export function overoptimisationOf(curves: Report['curves']): Report['overoptimisation'] {
-  const run = ppoNames.filter((name) => curves[name]?.['objective/kl'] && curves[name]['objective/scores']);
-  return Object.fromEntries(run.map((name) => [name, againstDistance(curves[name])]));
+export function overoptimisationOf(
+  curves: Report['curves'],
+  watched: World['watched'],
+): Report['overoptimisation'] {
+  const runs = Object.keys(curves).filter(
+    (name) => curves[name]['objective/kl'] && curves[name]['objective/scores'],
+  );
+  return Object.fromEntries(runs.map((name) => [name, againstDistance(curves[name], watched)]));
 }
 
-function againstDistance(metrics: Record<string, Curve>): Overoptimisation {
+function againstDistance(metrics: Record<string, Curve>, watched: World['watched']): Overoptimisation {
   const distances = new Map(
     metrics['objective/kl'].steps.map((step, i) => [
       step,
@@ -28,16 +34,17 @@ function againstDistance(metrics: Record<string, Curve>): Overoptimisation {
       const distance = distances.get(step);
       return distance === undefined ? [] : [{ distance, value: curve!.values[i] }];
     });
-  const gold = points(judgedCurve(metrics, 'gold'));
+  const { gold, pass_rate } = watched;
+  const golden = points(watchedCurve(metrics, gold?.metrics));
   return {
     proxy: points(metrics['objective/scores']),
-    gold,
-    pass_rate: points(judgedCurve(metrics, 'pass_rate')),
-    fit: fitOf(gold),
+    ...(gold && { gold: golden }),
+    ...(pass_rate && { pass_rate: points(watchedCurve(metrics, pass_rate.metrics)) }),
+    fit: fitOf(golden),
   };
 }
 
-function fitOf(points: Overoptimisation['gold']): Overoptimisation['fit'] {
+function fitOf(points: NonNullable<Overoptimisation['gold']>): Overoptimisation['fit'] {
   const furthest = Math.max(0, ...points.map(({ distance }) => distance));
   const distinct = new Set(points.map(({ distance }) => distance)).size;
   if (distinct < LEAST_POINTS || furthest < LEAST_DISTANCE) return undefined;
@@ -53,6 +60,8 @@ function fitOf(points: Overoptimisation['gold']): Overoptimisation['fit'] {
     interval_start: start.interval,
     interval_alpha: alpha.interval,
     interval_beta: beta.interval,
-    peak,
+    ...(peak && {
+      peak: { distance: peak.distance, kl_nats: peak.klNats, reward: peak.reward },
+    }),
   };
 }

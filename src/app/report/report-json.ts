@@ -5,22 +5,13 @@ import type { Changes } from '../../align/evaluation/compare.ts';
 import type { Metrics } from '../../align/evaluation/summary.ts';
 import type { AlarmEvent } from '../../align/run/events.ts';
 import type { Interval } from '../../align/scoring/intervals.ts';
+import type { StageRole } from './roles.ts';
 
-/** The policies that a pipeline compares, in the order in which they are shown; each is measured by a stage `eval-…`. */
-export const methodNames = ['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
-export type MethodName = (typeof methodNames)[number];
-
-/** The ways of learning from preferences, which are meant to have equal budgets. */
-export const comparedNames = ['reject', 'dpo', 'ppo'] as const;
-
-/** The three PPO runs: with its leash, without one, and with one too short to move. */
-export const ppoNames = ['ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
-export type PpoName = (typeof ppoNames)[number];
-
-/** Figures on the held-out problems, as `heed eval` sums them up. */
+/** Figures on the held-out requests, as `heed eval` sums them up. */
 export interface MethodReport extends Metrics {
-  /** Against SFT, pair by pair, as `heed compare` measures it. */
+  /** Against the model that it started from, pair by pair, as `heed compare` measures it; and which model that is. */
   change?: Changes;
+  against?: string;
   /** What the method's own stage used; labels and reward model are counted with their own stages. */
   budget?: { tokens_generated: number; tokens_trained: number };
 }
@@ -60,8 +51,9 @@ export interface Curve {
 /** Proxy and gold against the distance from SFT along one PPO run, d = √KL. */
 export interface Overoptimisation {
   proxy: { distance: number; value: number }[];
-  gold: { distance: number; value: number }[];
-  pass_rate: { distance: number; value: number }[];
+  /** What only a world can judge, where it was watched. */
+  gold?: { distance: number; value: number }[];
+  pass_rate?: { distance: number; value: number }[];
   /** start + d(α − β ln d) fitted to gold; absent with too few points. */
   fit?: {
     alpha: number;
@@ -70,7 +62,7 @@ export interface Overoptimisation {
     interval_start: readonly [number, number];
     interval_alpha: readonly [number, number];
     interval_beta: readonly [number, number];
-    peak?: { distance: number; klNats: number; reward: number };
+    peak?: { distance: number; kl_nats: number; reward: number };
   };
 }
 
@@ -93,7 +85,7 @@ export interface Sample {
   prompt: string;
   /** What a right answer says; of coaching requests. */
   answer?: string;
-  answers: Partial<Record<MethodName, SampleAnswer>>;
+  answers: Record<string, SampleAnswer>;
 }
 
 /** Figures as a stage measured them: numbers and intervals, possibly under further keys. */
@@ -108,6 +100,17 @@ export interface StageCost {
   tokens_generated?: number;
   tokens_trained?: number;
   tokens_per_second?: number;
+  /** Bytes of each model that a run holds, where it says so. */
+  memory?: RoleMemory[];
+}
+
+export interface RoleMemory {
+  /** `policy`, `reference`, `reward`, `value`. */
+  role: string;
+  weights_bytes: number;
+  optimizer_bytes: number;
+  /** Its weights are another role's, and counted there. */
+  shared: boolean;
 }
 
 /** What a method's own stage used, and that against the mean of the compared methods: 1.2 is a fifth more. */
@@ -122,35 +125,33 @@ export interface MethodCost {
 export interface Report {
   recipe: string;
   seed: number;
-  methods: Partial<Record<MethodName, MethodReport>>;
-  reward_model?: RewardModelReport;
-  labels?: Figures;
-  coaching: Partial<Record<MethodName, { right: Interval; majority: Interval }>>;
-  /** Of the runs that have begun: empty where there was none so far. */
-  alarms: Partial<Record<PpoName, Alarm[]>>;
-  /** By stage, such as `ppo_no_kl`; of those alone that have one. */
+  /** The world whose tests and criteria judged the answers, such as `kata`. */
+  world?: string;
+  stages: StageRole[];
+  /** By the model's stage, or its name in the recipe; a model's second evaluation by the evaluation's stage. */
+  methods: Record<string, MethodReport>;
+  /** By stage. */
+  reward_models: Record<string, RewardModelReport>;
+  /** By stage. */
+  labels: Record<string, Figures>;
+  coaching: Record<string, { right: Interval; majority: Interval }>;
+  /** Of the runs that have begun, by stage: empty where there was none so far. */
+  alarms: Record<string, Alarm[]>;
+  /** By stage; of those alone that have one. */
   incidents: Record<string, Incident>;
   overlap?: Figures;
-  /** By stage, such as `ppo_no_kl`, then by metric, such as `objective/kl`. */
+  /** By stage, then by metric, such as `objective/kl`. */
   curves: Record<string, Record<string, Curve>>;
-  overoptimisation: Partial<Record<PpoName, Overoptimisation>>;
+  overoptimisation: Record<string, Overoptimisation>;
   samples: Sample[];
-  /** Readable answers that fail, with what SFT answered. */
+  /** Readable answers that fail, with what the start model answered. */
   hacked: Sample[];
   /** The only key that may differ between two runs of one seed. */
   costs: {
     seconds: number;
     peak_memory_bytes?: number;
     stages: StageCost[];
-    methods: Partial<Record<MethodName, MethodCost>>;
+    /** Of the methods that are meant to have equal budgets. */
+    methods: Record<string, MethodCost>;
   };
-}
-
-/** `ppo-no-kl`, as stages are called, to `ppo_no_kl`, as report.json calls it. */
-export function keyOf(stage: string): string {
-  return stage.replaceAll('-', '_');
-}
-
-export function stageOf(key: string): string {
-  return key.replaceAll('_', '-');
 }

@@ -11,6 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kata } from './kata/kata.ts';
+import { namesOf } from './names.ts';
 import { writeReport } from './report.ts';
 import type { Report } from './report-json.ts';
 import { optimisationSection } from './sections/optimisation.ts';
@@ -49,10 +51,10 @@ const answersOf = (name: string) => readRows(pipeline, `eval-${name}-0a1b2c3d`, 
 describe('report.json', () => {
   it('holds the share of passing answers of every method, by their keys', () => {
     expect(Object.keys(report.methods)).toEqual([
-      ...['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'],
+      ...['base', 'sft', 'reject', 'dpo', 'ppo', 'ppo-no-kl', 'ppo-frozen'],
     ]);
     for (const [key, method] of Object.entries(report.methods)) {
-      const passing = answersOf(key.replaceAll('_', '-')).filter(({ passed }) => passed === 1).length;
+      const passing = answersOf(key).filter(({ passed }) => passed === 1).length;
       expect([method.pass_rate?.value, method.pass_rate?.n]).toEqual([passing / 30, 30]);
     }
   });
@@ -84,21 +86,21 @@ describe('report.json', () => {
     const steps = readRows(pipeline, 'ppo-no-kl-0a1b2c3d', 'events.jsonl').filter(
       ({ type }) => type === 'step',
     );
-    expect(report.curves.ppo_no_kl['objective/kl'].values).toEqual(
+    expect(report.curves['ppo-no-kl']['objective/kl'].values).toEqual(
       steps.map(({ metrics }) => metrics['objective/kl']),
     );
-    expect(report.curves.ppo_no_kl['watch/gold'].steps).toEqual([1, 6, 11, 16, 21]);
-    expect(Object.keys(report.curves.ppo_no_kl)).not.toContain('tokensPerSecond');
+    expect(report.curves['ppo-no-kl']['watch/gold'].steps).toEqual([1, 6, 11, 16, 21]);
+    expect(Object.keys(report.curves['ppo-no-kl'])).not.toContain('tokens_per_second');
   });
 
   it('holds alarms by run, empty where there was none', () => {
-    expect(report.alarms.ppo_no_kl!.map(({ step }) => step)).toEqual([8, 13]);
-    expect([report.alarms.ppo, report.alarms.ppo_frozen]).toEqual([[], []]);
+    expect(report.alarms['ppo-no-kl'].map(({ step }) => step)).toEqual([8, 13]);
+    expect([report.alarms.ppo, report.alarms['ppo-frozen']]).toEqual([[], []]);
   });
 
   it('holds reward model, labels, coaching and overlap as their stages measured them', () => {
-    expect(report.reward_model!.accuracy).toEqual({ value: 0.842, low: 0.811, high: 0.868, n: 640 });
-    expect(report.labels).toMatchObject({ counts: { pairs: 5400 } });
+    expect(report.reward_models.reward.accuracy).toEqual({ value: 0.842, low: 0.811, high: 0.868, n: 640 });
+    expect(report.labels.preferences).toMatchObject({ counts: { pairs: 5400 } });
     expect(report.overlap).toMatchObject({ retrieval_passed: 4, equal_after_renaming: 0 });
     const summary = readJson(pipeline, 'eval-sft-0a1b2c3d', 'summary.json');
     expect(report.coaching.sft).toEqual(summary.coaching);
@@ -107,7 +109,7 @@ describe('report.json', () => {
   it('says how the score goes with length and criterion, with intervals', () => {
     const english = readFileSync(join(pipeline, 'report.md'), 'utf8');
     expect(english).toContain('| correlation of score and length | 0.210 \\[0.157, 0.262\\] |');
-    const { value, low, high } = report.reward_model!.criterion_correlation!;
+    const { value, low, high } = report.reward_models.reward.criterion_correlation!;
     expect([low < value, value < high]).toEqual([true, true]);
   });
 
@@ -126,7 +128,7 @@ describe('report.json', () => {
       kind: 'coach',
       answer: expect.stringMatching(/^start with: /m),
     });
-    expect(report.hacked[0].answers.ppo_no_kl!.text).toBe(hostileText);
+    expect(report.hacked[0].answers['ppo-no-kl'].text).toBe(hostileText);
   });
 
   it('differs between two runs of a seed in its costs alone', async () => {
@@ -231,13 +233,8 @@ describe('a pipeline that lacks stages', () => {
       'reward-model',
       'costs',
     ]);
-    const { methods, alarms, hacked, reward_model } = readJson(written.reportJson);
-    expect([Object.keys(methods), alarms, hacked, reward_model]).toEqual([
-      ['base', 'sft'],
-      {},
-      [],
-      undefined,
-    ]);
+    const { methods, alarms, hacked, reward_models } = readJson(written.reportJson);
+    expect([Object.keys(methods), alarms, hacked, reward_models]).toEqual([['base', 'sft'], {}, [], {}]);
   });
 
   it('still has a report when nothing was evaluated', async () => {
@@ -252,18 +249,19 @@ describe('a pipeline that lacks stages', () => {
 describe('the sentences on over-optimisation', () => {
   const told = (alpha: number, beta: number, intervalOfBeta: readonly [number, number]) => {
     const gold = [0, 4].map((distance) => ({ distance, value: 0.5 }));
-    const peak = { distance: Math.E, klNats: Math.E ** 2, reward: 0.1 };
+    const peak = { distance: Math.E, kl_nats: Math.E ** 2, reward: 0.1 };
     const bounds = { interval_start: [0, 1], interval_alpha: [0, 1], interval_beta: intervalOfBeta } as const;
     const fit = { alpha, beta, start: 0.5, ...bounds, peak };
     const run = { proxy: [], pass_rate: [], gold, fit };
-    return JSON.stringify(optimisationSection({ ...report, overoptimisation: { ppo: run } }));
+    const names = namesOf(report.stages);
+    return JSON.stringify(optimisationSection({ ...report, overoptimisation: { ppo: run } }, names, kata));
   };
 
   it('tell of a peak only where β is above 0 with its interval', () => {
     expect(told(0.3, 0.15, [0.1, 0.2])).toContain('The fitted gold peaks at √KL = 2.72');
     const unclear = told(0.3, 0.15, [-0.1, 0.4]);
     expect(unclear).not.toContain('peaks');
-    expect(unclear).toContain('this run does not tell whether gold bends down');
+    expect(unclear).toContain('this run does not show whether gold bends down');
   });
 });
 
@@ -302,38 +300,40 @@ describe('a pipeline that did not go as planned', () => {
     expect(report.incidents).toEqual({
       dpo: { skipped: { updates: 2, reason: 'loss NaN at step 7' } },
       ppo: { stopped: { step: 21, reason: expect.stringMatching(/beyond the budget of 5/) } },
-      ppo_no_kl: { unfinished: 'interrupted' },
-      ppo_frozen: { unfinished: 'pending' },
+      'ppo-no-kl': { unfinished: 'interrupted' },
+      'ppo-frozen': { unfinished: 'pending' },
     });
-    expect(report.alarms).toEqual({ ppo: [], ppo_no_kl: [] });
+    expect(report.alarms).toEqual({ ppo: [], 'ppo-no-kl': [] });
   });
 
   it('says so in both languages before anything else', () => {
     const first = (text: string) => text.slice(0, text.indexOf('\n## 2'));
     expect(first(english)).toContain(
-      'Not finished: PPO without KL (interrupted); PPO, β too large (pending).',
+      'Not finished: PPO without KL penalty (interrupted); PPO (ppo-frozen) (pending).',
     );
-    expect(first(english)).toContain('Updates that DPO left out: 2. Why the first: loss NaN at step 7.');
+    expect(first(english)).toContain('Updates skipped by DPO: 2. Reason of the first: loss NaN at step 7.');
     expect(first(english)).toMatch(/PPO was stopped: the KL of 7\.00 nats .* at step 20\./);
-    expect(first(korean)).toContain('끝나지 않은 단계: KL 없는 PPO (중단됨); β가 너무 큰 PPO (대기).');
+    expect(first(korean)).toContain(
+      '끝나지 않은 단계: KL 페널티 없는 PPO (중단됨); PPO (ppo-frozen) (대기).',
+    );
     expect(first(korean)).toContain('DPO: 건너뛴 갱신 2회.');
     expect(first(korean)).toMatch(/PPO: 실행이 멈추었습니다\. 이유: the KL of 7\.00/);
   });
 
   it('never calls a run quiet that has not ended', () => {
-    expect(english).toContain('- hacking without KL: **interrupted** (no alarm so far)');
+    expect(english).toContain('- monitor: PPO without KL penalty: **interrupted** (no alarm so far)');
     expect(english).toContain('The monitor has raised no alarm so far.');
-    expect(english).toContain('- PPO without KL is not finished (interrupted); alarms so far: 0.');
+    expect(english).toContain('- PPO without KL penalty is not finished (interrupted); alarms so far: 0.');
     expect(english).toContain('- PPO: no alarm.\n- PPO was stopped: ');
-    expect(english).not.toMatch(/PPO without KL: no alarm|not flagged|raised no alarm\./);
-    expect(korean).not.toMatch(/KL 없는 PPO: 경보 없음|감지 안 됨/);
+    expect(english).not.toMatch(/PPO without KL penalty: no alarm|not flagged|raised no alarm\./);
+    expect(korean).not.toMatch(/KL 페널티 없는 PPO: 경보 없음|감지 안 됨/);
   });
 
   it('marks its stages on the pipeline and among the costs', () => {
     expect(english).toMatch(/^\d+\. PPO · stopped/m);
-    expect(english).toMatch(/^\d+\. PPO without KL · interrupted/m);
-    expect(english).toMatch(/^\d+\. PPO, β too large · pending/m);
-    expect(english).toMatch(/^\| dpo · updates left out: 2 \|/m);
+    expect(english).toMatch(/^\d+\. PPO without KL penalty · interrupted/m);
+    expect(english).toMatch(/^\d+\. PPO \(ppo-frozen\) · pending/m);
+    expect(english).toMatch(/^\| dpo · updates skipped: 2 \|/m);
     expect(english).toMatch(/^\| ppo-no-kl · interrupted \|/m);
     expect(english).toMatch(/^\| sft \|/m);
   });

@@ -9,7 +9,7 @@ import { readExhibits } from './exhibits.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
 import { measurePipeline } from './measure.ts';
-import { readPipeline } from './read-pipeline.ts';
+import { openPipeline } from './read-pipeline.ts';
 
 /** Where the report's files are. */
 export interface WrittenReport {
@@ -25,7 +25,7 @@ export interface WrittenReport {
  * @throws UserError when there is no pipeline.json or the disk refuses; FormatError naming a file that cannot be read
  */
 export async function writeReport(pipelineFolder: string): Promise<WrittenReport> {
-  const pipeline = await readPipeline(pipelineFolder);
+  const pipeline = await openPipeline(pipelineFolder);
   const report = await measurePipeline(pipeline);
   const document = composeDocument(report, await readExhibits(pipeline));
   return writeDocument(pipelineFolder, report, document);

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
-import type { Pipeline } from './read-pipeline.ts';
+import type { Pipeline } from '../recipe/pipeline-file.ts';
 
 export interface NamedPipeline {
   /** What it is called in messages. */

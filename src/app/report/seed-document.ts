@@ -1,32 +1,23 @@
 // The report over seeds: what every seed agrees on, how far the figures move, and which seeds failed.
 
-import {
-  type Bilingual,
-  type Form,
-  fixed,
-  joined,
-  percent,
-  plain,
-  points,
-  say,
-  signed,
-  withBounds,
-} from './bilingual.ts';
+import { type Bilingual, type Form, joined, percent, plain, say, withBounds } from './bilingual.ts';
 import type { Block, Cell, ReportDocument } from './document.ts';
-import { type MethodName, methodNames } from './report-json.ts';
+import { type Names, namesOf } from './names.ts';
+import { nothing } from './sections/figures.ts';
 import { incidentSentences } from './sections/incidents.ts';
-import { methodName, nothing } from './sections/methods-of.ts';
+import { commonChanges, commonFigures } from './sections/methods.ts';
 import {
   type ChangedMetric,
   changedMetrics,
   type SeedChange,
-  type SeedMetric,
   type SeedSummary,
   type Spread,
-  seedMetrics,
 } from './seed-summary.ts';
+import type { Figure, World } from './world.ts';
+import { worldNamed } from './worlds.ts';
 
 export function composeSeedDocument(summary: SeedSummary): ReportDocument {
+  const [names, world] = [namesOf(summary.stages), worldNamed(summary.world)];
   const numbers = summary.seeds.map(({ seed }) => String(seed));
   return {
     title: say('seeds.pageTitle', { recipe: summary.recipe, n: String(numbers.length) }),
@@ -39,13 +30,13 @@ export function composeSeedDocument(summary: SeedSummary): ReportDocument {
         ...{ id: 'changes', title: say('seeds.changes'), short: say('seeds.changes.short') },
         blocks: [
           { kind: 'text', text: say('seeds.changes.lead') },
-          ...incidents(summary),
-          ...changedMetrics.flatMap((metric) => changeBlocks(summary, metric)),
+          ...incidents(summary, names),
+          ...changedMetrics.flatMap((metric) => changeBlocks(summary, metric, names, world)),
         ],
       },
       {
         ...{ id: 'figures', title: say('seeds.figures'), short: say('seeds.figures.short') },
-        blocks: [{ kind: 'text', text: say('seeds.figures.lead') }, spreadTable(summary)],
+        blocks: [{ kind: 'text', text: say('seeds.figures.lead') }, spreadTable(summary, names, world)],
       },
     ],
     footer: say('seeds.footer'),
@@ -53,26 +44,31 @@ export function composeSeedDocument(summary: SeedSummary): ReportDocument {
 }
 
 /** Seeds that have no figures, and what went otherwise than planned in those that have. */
-function incidents({ seeds }: SeedSummary): Block[] {
+function incidents({ seeds }: SeedSummary, names: Names): Block[] {
   const items = seeds.flatMap(({ seed: number, status, failure = '', incidents: told = {} }) => {
     const seed = String(number);
     if (status === 'failed') return [say('seeds.failed', { seed, failure })];
-    return incidentSentences(told).map((sentence) => joined([say('seeds.seed', { seed }), sentence], ': '));
+    return incidentSentences(told, names).map((sentence) =>
+      joined([say('seeds.seed', { seed }), sentence], ': '),
+    );
   });
   return items.length > 0 ? [{ kind: 'list', items }] : [];
 }
 
-const changeForms: Readonly<Record<ChangedMetric, Form>> = {
-  pass_rate: signed(points),
-  gold: signed(fixed(3)),
-};
-
-function changeBlocks({ seeds, changes }: SeedSummary, metric: ChangedMetric): Block[] {
+/** Those that the world measures, and the reward model's score. */
+function changeBlocks(
+  { seeds, changes }: SeedSummary,
+  metric: ChangedMetric,
+  names: Names,
+  world: World,
+): Block[] {
+  const figure = [...world.changes, ...commonChanges].find(({ name }) => name === metric);
+  if (!figure) return [];
+  const { form, title } = figure;
   const done = seeds.filter(({ status }) => status === 'done');
-  const form = changeForms[metric];
-  const rows = methodNames.flatMap((name) => {
-    const change = changes[name]?.[metric];
-    return change ? [changeRow(name, change, form, done)] : [];
+  const rows = Object.keys(changes).flatMap((name) => {
+    const change = changes[name][metric];
+    return change ? [changeRow({ text: names.full(name), hue: names.hue(name) }, change, form, done)] : [];
   });
   if (rows.length === 0) return [];
   const columns = [
@@ -81,49 +77,37 @@ function changeBlocks({ seeds, changes }: SeedSummary, metric: ChangedMetric): B
     ...done.map(({ seed }) => ({ label: say('seeds.seed', { seed: String(seed) }), isNumber: true })),
   ];
   return [
-    { kind: 'heading', text: say(`methods.change.${metric}`) },
+    { kind: 'heading', text: title },
     { kind: 'table', columns, rows },
   ];
 }
 
-function changeRow(
-  name: MethodName,
-  change: SeedChange,
-  form: Form,
-  done: readonly { seed: number }[],
-): Cell[] {
+function changeRow(name: Cell, change: SeedChange, form: Form, done: readonly { seed: number }[]): Cell[] {
   const bySeed = done.map(({ seed }): Cell => {
     const value = change.by_seed[seed];
     return value === undefined ? nothing : { text: plain(form(value)) };
   });
-  return [{ text: methodName(name), hue: name }, { text: plain(withBounds(change, form)) }, ...bySeed];
+  return [name, { text: plain(withBounds(change, form)) }, ...bySeed];
 }
 
-const spreadForms: Readonly<Record<SeedMetric, Form>> = {
-  pass_rate: percent,
-  gold: fixed(3),
-  readability: fixed(3),
-  proxy: fixed(2),
-  kl: fixed(2),
-  length: fixed(1),
-  eos_rate: percent,
-  continues: percent,
-};
+const continues: Figure = { name: 'continues', label: say('metric.continues'), form: percent };
 
-function spreadTable({ methods }: SeedSummary): Block {
-  const measured = methodNames.filter((name) => methods[name]);
-  const shown = seedMetrics.filter((metric) => measured.some((name) => methods[name]?.[metric]));
+function spreadTable({ methods }: SeedSummary, names: Names, world: World): Block {
+  const measured = Object.keys(methods);
+  const shown = [...world.figures, ...commonFigures, continues].filter(({ name: metric }) =>
+    measured.some((name) => methods[name][metric]),
+  );
   return {
     kind: 'table',
     columns: [
       { label: say('metric.method'), isNumber: false },
-      ...shown.map((metric) => ({ label: say(`metric.${metric}`), isNumber: true })),
+      ...shown.map(({ label }) => ({ label, isNumber: true })),
     ],
     rows: measured.map((name) => [
-      { text: methodName(name), hue: name },
-      ...shown.map((metric): Cell => {
-        const spread = methods[name]?.[metric];
-        return spread ? { text: spreadText(spread, spreadForms[metric]) } : nothing;
+      { text: names.full(name), hue: names.hue(name) },
+      ...shown.map((figure): Cell => {
+        const spread = methods[name][figure.name];
+        return spread ? { text: spreadText(spread, figure.form) } : nothing;
       }),
     ]),
   };

@@ -11,6 +11,7 @@ const interval = (value: number) => ({ value, low: value, high: value, n: 100 })
 /** A pipeline in which PPO's gold rose by so much. */
 const reportOf = (seed: number, sftGold: number, rise: number): Report => ({
   ...{ recipe: 'small', seed, coaching: {}, alarms: {}, incidents: {}, curves: {} },
+  ...{ stages: [], reward_models: {}, labels: {} },
   ...{ overoptimisation: {}, samples: [], hacked: [], costs: { seconds: seed, stages: [], methods: {} } },
   methods: {
     sft: { gold: interval(sftGold) },
@@ -28,13 +29,13 @@ describe('summariseSeeds', () => {
   const { methods, changes, seeds } = summariseSeeds('small', pipelines);
 
   it('gives mean, standard deviation, least and greatest over the seeds that finished', () => {
-    const { mean, sd, min, max, n } = methods.sft!.gold!;
+    const { mean, sd, min, max, n } = methods.sft.gold!;
     expect([mean, sd]).toEqual([expect.closeTo(0.6, 12), expect.closeTo(0.1, 12)]);
     expect([min, max, n]).toEqual([0.5, 0.7, 3]);
   });
 
   it('gives the mean paired change with Student’s t over the seeds, and every seed’s own', () => {
-    const { value, low, high, n, by_seed } = changes.ppo!.gold!;
+    const { value, low, high, n, by_seed } = changes.ppo.gold!;
     // t for 2 degrees of freedom, from a printed table.
     const half = (4.30265 * 0.1) / Math.sqrt(3);
     expect([value, low, high]).toEqual([0.2, 0.2 - half, 0.2 + half].map((x) => expect.closeTo(x, 5)));
@@ -48,7 +49,7 @@ describe('summariseSeeds', () => {
   });
 
   it('has no standard deviation of a single seed', () => {
-    expect(summariseSeeds('small', [pipelines[0]]).methods.sft!.gold).toEqual({
+    expect(summariseSeeds('small', [pipelines[0]]).methods.sft.gold).toEqual({
       mean: 0.5,
       min: 0.5,
       max: 0.5,
@@ -87,8 +88,8 @@ describe('the report over seeds', () => {
     const { reportJson, html, markdown } = await writeSeedReportsAgain(folder);
     const summary: SeedSummary = JSON.parse(readFileSync(reportJson, 'utf8'));
     const own: Report = JSON.parse(readFileSync(join(folder, 'seed-2', 'report.json'), 'utf8'));
-    expect(summary.methods.sft!.pass_rate!.mean).toBe(own.methods.sft!.pass_rate!.value);
-    expect(summary.changes.ppo!.gold!.by_seed).toEqual({ 2: own.methods.ppo!.change!.gold!.value });
+    expect(summary.methods.sft.pass_rate!.mean).toBe(own.methods.sft.pass_rate!.value);
+    expect(summary.changes.ppo.gold!.by_seed).toEqual({ 2: own.methods.ppo.change!.gold!.value });
     expect(summary.seeds.map(({ status }) => status)).toEqual(['done', 'failed']);
     for (const file of [html, markdown]) {
       expect(readFileSync(file, 'utf8')).toContain('Seed 11 has no figures: stage dpo: failed.');

@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
-import { isFinished, readPipeline } from './read-pipeline.ts';
+import { isFinished, openPipeline } from './read-pipeline.ts';
 import { type WrittenReport, writeDocument, writeReport } from './report.ts';
 import { type NamedPipeline, requireSameRecipe } from './same-recipe.ts';
 import { composeSeedDocument } from './seed-document.ts';
@@ -58,7 +58,7 @@ async function finishedPipelines(folder: string, seeds: readonly number[]): Prom
   const pipelines: NamedPipeline[] = [];
   for (const seed of seeds.filter((each) => hasPipeline(folder, each))) {
     const place = join(folder, folderOf(seed));
-    const pipeline = await readPipeline(place);
+    const pipeline = await openPipeline(place);
     if (pipeline.stages.every(isFinished)) pipelines.push({ folder: place, pipeline });
   }
   return pipelines;
@@ -77,7 +77,7 @@ async function readSeedPipeline(folder: string, seed: number): Promise<SeedPipel
 
 /** The first stage that is not finished, and what became of it. */
 async function failureOf(pipelineFolder: string): Promise<string | undefined> {
-  const { stages } = await readPipeline(pipelineFolder);
+  const { stages } = await openPipeline(pipelineFolder);
   const stage = stages.find((each) => !isFinished(each));
   return stage && `stage ${stage.name}: ${stage.status}`;
 }

@@ -1,7 +1,7 @@
 // How far the figures of a recipe move from seed to seed. Nothing is rounded and nothing is drawn here.
 
 import { type Interval, meanInterval } from '../../align/scoring/intervals.ts';
-import { type MethodName, type MethodReport, methodNames, type Report } from './report-json.ts';
+import type { MethodReport, Report } from './report-json.ts';
 
 /** Of a pipeline, as far as it came. */
 export interface SeedPipeline {
@@ -14,10 +14,10 @@ export interface SeedPipeline {
   failure?: string;
 }
 
-export const seedMetrics = [
+const seedMetrics = [
   ...['pass_rate', 'gold', 'readability', 'proxy', 'kl', 'length', 'eos_rate', 'continues'],
 ] as const satisfies readonly (keyof MethodReport)[] as readonly SeedMetric[];
-export type SeedMetric = Exclude<keyof MethodReport, 'change' | 'budget'>;
+export type SeedMetric = Exclude<keyof MethodReport, 'change' | 'against' | 'budget'>;
 
 /** Over the seeds that have the figure. */
 export interface Spread {
@@ -29,17 +29,19 @@ export interface Spread {
   n: number;
 }
 
-/** The mean over seeds of a paired change against SFT, with Student's t interval over the seeds. */
+/** The mean over seeds of a paired change against the start model, with Student's t interval over the seeds. */
 export interface SeedChange extends Interval {
   by_seed: Record<string, number>;
 }
 
-export const changedMetrics = ['pass_rate', 'gold'] as const;
+export const changedMetrics = ['pass_rate', 'gold', 'proxy'] as const;
 export type ChangedMetric = (typeof changedMetrics)[number];
 
 /** What report.json of several seeds holds: two runs of the same seeds give the same file. */
 export interface SeedSummary {
   recipe: string;
+  world?: string;
+  stages: Report['stages'];
   seeds: {
     seed: number;
     folder: string;
@@ -48,20 +50,26 @@ export interface SeedSummary {
     /** Of a pipeline that came to its end, where not all of it went as planned. */
     incidents?: Report['incidents'];
   }[];
-  methods: Partial<Record<MethodName, Partial<Record<SeedMetric, Spread>>>>;
-  changes: Partial<Record<MethodName, Partial<Record<ChangedMetric, SeedChange>>>>;
+  methods: Record<string, Partial<Record<SeedMetric, Spread>>>;
+  changes: Record<string, Partial<Record<ChangedMetric, SeedChange>>>;
 }
 
 export function summariseSeeds(recipe: string, pipelines: readonly SeedPipeline[]): SeedSummary {
   const reports = pipelines.flatMap(({ seed, report }) => (report ? [{ seed, report }] : []));
+  const first = reports[0]?.report;
+  const names = [...new Set(reports.flatMap(({ report }) => Object.keys(report.methods)))];
   return {
     recipe,
+    ...(first?.world !== undefined && { world: first.world }),
+    stages: first?.stages ?? [],
     seeds: pipelines.map(({ seed, folder, report, failure }) => ({
       ...{ seed, folder, status: report ? 'done' : 'failed' },
       ...(report ? incidentsOf(report) : { failure }),
     })),
-    methods: byMethod((name) => spreadsOf(reports.flatMap(({ report }) => report.methods[name] ?? []))),
-    changes: byMethod((name) => changesOver(reports, name)),
+    methods: byMethod(names, (name) =>
+      spreadsOf(reports.flatMap(({ report }) => report.methods[name] ?? [])),
+    ),
+    changes: byMethod(names, (name) => changesOver(reports, name)),
   };
 }
 
@@ -70,11 +78,9 @@ function incidentsOf({ incidents }: Report): { incidents?: Report['incidents'] }
 }
 
 /** Without the methods of which nothing is known. */
-function byMethod<T extends object>(of: (name: MethodName) => T): Partial<Record<MethodName, T>> {
-  const all = methodNames.map((name) => [name, of(name)] as const);
-  return Object.fromEntries(all.filter(([, known]) => Object.keys(known).length > 0)) as Partial<
-    Record<MethodName, T>
-  >;
+function byMethod<T extends object>(names: readonly string[], of: (name: string) => T): Record<string, T> {
+  const all = names.map((name) => [name, of(name)] as const);
+  return Object.fromEntries(all.filter(([, known]) => Object.keys(known).length > 0));
 }
 
 function spreadsOf(methods: readonly MethodReport[]): Partial<Record<SeedMetric, Spread>> {
@@ -95,7 +101,7 @@ function spreadOf(values: readonly number[]): Spread {
 
 function changesOver(
   reports: readonly { seed: number; report: Report }[],
-  name: MethodName,
+  name: string,
 ): Partial<Record<ChangedMetric, SeedChange>> {
   const changes = changedMetrics.flatMap((metric) => {
     const known = reports.flatMap(({ seed, report }) => {

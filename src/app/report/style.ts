@@ -1,17 +1,19 @@
-// The page's style: one accent a method in colours that people who see red and green alike can tell apart, by light
+// The page's style: one accent a model in colours that people who see red and green alike can tell apart, by light
 // and by dark; figures in tabular numerals; nothing that a phone would have to scroll but wide tables.
 
 import { languages } from './bilingual.ts';
 import type { Hue } from './document.ts';
 
 const hues: Readonly<Record<Hue, { light: string; dark: string }>> = {
-  base: { light: '#646d79', dark: '#8f9aa7' },
-  sft: { light: '#37414d', dark: '#cbd3dc' },
-  reject: { light: '#0a755b', dark: '#45c39b' },
-  dpo: { light: '#8454c2', dark: '#b697ec' },
-  ppo: { light: '#1c6ccc', dark: '#6cabf8' },
-  ppo_no_kl: { light: '#bb410c', dark: '#f78f5d' },
-  ppo_frozen: { light: '#866000', dark: '#dcb244' },
+  gray: { light: '#646d79', dark: '#8f9aa7' },
+  ink: { light: '#37414d', dark: '#cbd3dc' },
+  green: { light: '#0a755b', dark: '#45c39b' },
+  violet: { light: '#8454c2', dark: '#b697ec' },
+  blue: { light: '#1c6ccc', dark: '#6cabf8' },
+  orange: { light: '#bb410c', dark: '#f78f5d' },
+  ochre: { light: '#866000', dark: '#dcb244' },
+  teal: { light: '#0b6e8a', dark: '#4cc0dc' },
+  rose: { light: '#b0306b', dark: '#f287b5' },
   quiet: { light: '#646d79', dark: '#8f9aa7' },
   good: { light: '#0a755b', dark: '#45c39b' },
   bad: { light: '#bb410c', dark: '#f78f5d' },

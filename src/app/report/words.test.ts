@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { fixed, percent, points, say, signed, significant, withBounds } from './bilingual.ts';
+import { kataWords } from './kata/words.ts';
 import { words } from './words.ts';
 
 /** Names that Korean readers know by their English spelling. */
 const sameInBoth = new Set([
-  'method.sft',
-  'method.dpo',
-  'method.ppo',
-  'short.sft',
-  'short.dpo',
-  'short.ppo',
-  'over.fit',
+  ...[
+    'command.sft',
+    'command.dpo',
+    'command.dpo.kto',
+    'command.ppo',
+    'plane.short',
+    'over.fit',
+    'tile.before',
+  ],
 ]);
-const entries = Object.entries(words);
+const entries = [...Object.entries(words), ...Object.entries(kataWords)];
 const holes = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
 
 describe('the words', () => {
@@ -29,7 +32,7 @@ describe('the words', () => {
   });
 
   it('take a value for each language', () => {
-    expect(say('hacking.none', { method: say('method.base') })).toEqual({
+    expect(say('hacking.none', { method: say('command.base') })).toEqual({
       en: 'Base: no alarm.',
       ko: '베이스: 경보 없음.',
     });

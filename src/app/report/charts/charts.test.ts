@@ -72,7 +72,7 @@ describe('thinned', () => {
 describe('forestChart', () => {
   it('puts an interval on the side of the neutral line where it lies', () => {
     const interval = { value: 0.1, low: 0.05, high: 0.15, n: 5 };
-    const rows = [{ name: plain('a'), hue: 'dpo' as const, interval }];
+    const rows = [{ name: plain('a'), hue: 'violet' as const, interval }];
     const svg = forestChart({ rows, form: String, neutral: 0, axisForm: String });
     const neutral = Number(/class="neutral" d="M([\d.]+)/.exec(svg)![1]);
     const [, low, high] = /class="whisker" d="M([\d.]+) [\d.]+H([\d.]+)/.exec(svg)!.map(Number);
@@ -83,7 +83,7 @@ describe('forestChart', () => {
   it('keeps a bound that is infinite within the picture', () => {
     const interval = { value: 0.1, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY, n: 1 };
     const svg = forestChart({
-      rows: [{ name: plain('a'), hue: 'dpo', interval }],
+      rows: [{ name: plain('a'), hue: 'violet', interval }],
       ...{ form: String, neutral: 0, axisForm: String },
     });
     expect(svg).not.toMatch(/NaN|Infinity/);
@@ -93,7 +93,7 @@ describe('forestChart', () => {
 describe('planeChart', () => {
   const interval = (value: number) => ({ value, low: value - 0.02, high: value + 0.02, n: 9 });
   const point = (name: string, x: number, y: number, letter?: string) => ({
-    ...{ name: plain(name), detail: plain('passes 70.0%'), hue: 'ppo' as const, letter },
+    ...{ name: plain(name), detail: plain('passes 70.0%'), hue: 'blue' as const, letter },
     ...{ x: interval(x), y: interval(y) },
   });
 

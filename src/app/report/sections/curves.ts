@@ -1,10 +1,11 @@
-// 4. Curves: the loss of every stage that has one, and reward, KL and length along the PPO runs.
+// 4. Curves: the loss of every run, and what several runs have in common, such as reward, KL and length.
 
 import { type Bilingual, joined, plain, say, significant } from '../bilingual.ts';
 import { lineChart, type Series } from '../charts/line-chart.ts';
 import type { Chart, Hue, Section } from '../document.ts';
-import { type Curve, ppoNames, type Report } from '../report-json.ts';
-import { methodName } from './methods-of.ts';
+import type { Names } from '../names.ts';
+import type { Curve, Report } from '../report-json.ts';
+import type { StageRole } from '../roles.ts';
 
 interface Line {
   stage: string;
@@ -21,48 +22,23 @@ interface ChartPlan {
   note?: Bilingual;
 }
 
-const lossCharts = [
-  { stage: 'pretrain', hue: 'base', y: 'axis.nats' },
-  { stage: 'sft', hue: 'sft', y: 'axis.nats' },
-  { stage: 'reward', hue: 'quiet', y: 'axis.natsPair' },
-  { stage: 'reject', hue: 'reject', y: 'axis.nats' },
-  { stage: 'dpo', hue: 'dpo', y: 'axis.natsPair' },
-] as const;
-
-const ppoCharts = [
+/** Metrics that are drawn for all runs that have them, in one chart. */
+const shared = [
+  { title: 'curve.accuracy', metric: 'rewards/accuracies', y: 'axis.share' },
   { title: 'curve.proxy', metric: 'objective/scores', y: 'axis.score' },
   { title: 'curve.kl', metric: 'objective/kl', y: 'axis.natsAnswer' },
   { title: 'curve.length', metric: 'length', y: 'axis.tokens' },
 ] as const;
 
-export function curvesSection({ curves }: Report): Section | undefined {
-  const plans: ChartPlan[] = [
-    ...lossCharts.map(({ stage, hue, y }) => ({
-      title: say(`curve.${stage}`),
-      y: say(y),
-      lines: [{ stage, metric: 'loss', hue }],
-    })),
-    {
-      title: say('curve.accuracy'),
-      y: say('axis.share'),
-      lines: [
-        { stage: 'reward', metric: 'rewards/accuracies', hue: 'quiet', name: say('pipeline.name.reward') },
-        { stage: 'dpo', metric: 'rewards/accuracies', hue: 'dpo', name: say('method.dpo') },
-      ],
-    },
-    {
-      title: say('curve.logps'),
-      y: say('axis.natsAnswer'),
-      note: say('curve.logps.note'),
-      lines: [
-        { stage: 'dpo', metric: 'logps/chosen', hue: 'good', name: say('tokens.chosen') },
-        { stage: 'dpo', metric: 'logps/rejected', hue: 'bad', name: say('tokens.rejected') },
-      ],
-    },
-    ...ppoCharts.map(({ title, metric, y }) => ({
+export function curvesSection({ curves, stages }: Report, names: Names): Section | undefined {
+  const runs = stages.filter(({ name }) => curves[name]);
+  const plans = [
+    ...runs.flatMap((run) => lossPlan(run, curves[run.name], names)),
+    ...runs.flatMap(({ name }) => logProbsPlan(name, names)),
+    ...shared.map(({ title, metric, y }) => ({
       title: say(title),
       y: say(y),
-      lines: ppoNames.map((name) => ({ stage: name, metric, hue: name, name: methodName(name) })),
+      lines: runs.map(({ name }) => ({ stage: name, metric, hue: names.hue(name), name: names.full(name) })),
     })),
   ];
   const charts = plans.flatMap((plan) => drawChart(plan, curves));
@@ -76,6 +52,33 @@ export function curvesSection({ curves }: Report): Section | undefined {
       { kind: 'charts', charts, columns: 3 },
     ],
   };
+}
+
+/** The loss of a policy that learns from its own rollouts says little: their reward and KL are drawn instead. */
+function lossPlan({ name }: StageRole, metrics: Record<string, Curve>, names: Names): ChartPlan[] {
+  if (metrics['objective/kl']) return [];
+  const perPair = metrics['rewards/accuracies'] !== undefined;
+  return [
+    {
+      title: say('curve.loss', { stage: names.full(name) }),
+      y: say(perPair ? 'axis.natsPair' : 'axis.nats'),
+      lines: [{ stage: name, metric: 'loss', hue: names.hue(name) }],
+    },
+  ];
+}
+
+function logProbsPlan(stage: string, names: Names): ChartPlan[] {
+  return [
+    {
+      title: say('curve.logps', { stage: names.full(stage) }),
+      y: say('axis.natsAnswer'),
+      note: say('curve.logps.note'),
+      lines: [
+        { stage, metric: 'logps/chosen', hue: 'good', name: say('tokens.chosen') },
+        { stage, metric: 'logps/rejected', hue: 'bad', name: say('tokens.rejected') },
+      ],
+    },
+  ];
 }
 
 function drawChart({ title, y, lines, note }: ChartPlan, curves: Report['curves']): Chart[] {
@@ -92,12 +95,11 @@ function drawChart({ title, y, lines, note }: ChartPlan, curves: Report['curves'
       points: curve.steps.map((step, i) => [step, curve.values[i]] as const),
     }),
   );
-  const chart = lineChart({ x: say('axis.steps'), y, xWord: 'step', series });
   const named = known.filter(({ name }) => name);
   return [
     {
       title,
-      svg: chart,
+      svg: lineChart({ x: say('axis.steps'), y, xWord: 'step', series }),
       summary: joined(
         known.map(({ name, curve }) => joined([...(name ? [name] : []), plain(course(curve))], ' ')),
         '; ',

@@ -1,93 +1,44 @@
-// 7. Reward hacking: what the monitor saw, what it did not know, and what hacked answers look like.
+// 7. Reward hacking: what the monitor saw, and what the world knows that the monitor does not.
 
-import {
-  type Bilingual,
-  type Form,
-  fixed,
-  isWord,
-  joined,
-  plain,
-  points,
-  say,
-  signed,
-  significant,
-  wholePercent,
-  withBounds,
-} from '../bilingual.ts';
-import { lineChart, type Series } from '../charts/line-chart.ts';
-import { judgedCurve } from '../curves.ts';
-import type { Block, Cell, Chart, Section } from '../document.ts';
-import { type Alarm, type Curve, type PpoName, ppoNames, type Report } from '../report-json.ts';
+import { type Bilingual, isWord, joined, plain, say, significant } from '../bilingual.ts';
+import type { Block, Cell, Section } from '../document.ts';
+import type { Names } from '../names.ts';
+import type { Alarm, Report } from '../report-json.ts';
+import { methodsOf } from '../roles.ts';
+import type { World } from '../world.ts';
 import { runSentences, statusName } from './incidents.ts';
-import { methodName } from './methods-of.ts';
-import { answersBlock } from './samples.ts';
 
-/** Alarms of one run go on to its end; the first ones tell what there is to tell. */
+/** Alarms of one run go on to its end; the first ones are enough. */
 const ALARMS_SHOWN = 4;
 
-export function hackingSection(report: Report): Section | undefined {
-  const runs = ppoNames.filter((name) => report.alarms[name] || report.incidents[name]);
+export function hackingSection(report: Report, names: Names, world: World): Section | undefined {
+  const runs = runsIn(report);
   if (runs.length === 0) return undefined;
-  const { proxy, pass_rate } = report.methods.ppo_no_kl?.change ?? {};
-  const blocks: Block[] = [{ kind: 'text', text: say('hacking.lead') }];
-  if (proxy && pass_rate) {
-    const values = {
-      proxy: withBounds(proxy, signed(fixed(2))),
-      pass: withBounds(pass_rate, signed(points)),
-    };
-    blocks.push({ kind: 'text', text: say('hacking.both', values) });
-  }
-  const charts = fallingCharts(report);
-  if (charts.length > 0) {
-    blocks.push({ kind: 'heading', text: say('hacking.falling') }, { kind: 'charts', charts, columns: 2 });
-  }
-  blocks.push({ kind: 'heading', text: say('hacking.alarms') }, ...alarmBlocks(report, runs));
-  if (report.hacked.length > 0) {
-    blocks.push({ kind: 'heading', text: say('hacking.samples') });
-    blocks.push(...report.hacked.map((sample, i) => answersBlock(sample, i + 1, i === 0)));
-  }
+  const blocks: Block[] = [
+    { kind: 'text', text: world.words.hacking },
+    { kind: 'heading', text: say('hacking.alarms') },
+    ...alarmBlocks(report, runs, names),
+    ...(world.blocks.hacking?.(report, names) ?? []),
+  ];
   return { id: 'hacking', title: say('hacking.title'), short: say('hacking.short'), blocks };
 }
 
-/** The run without a leash beside the one with it, step by step: what is optimised and what is meant. */
-function fallingCharts({ curves }: Report): Chart[] {
-  const proxyOf = (name: PpoName) => curves[name]?.['objective/scores'];
-  const passRateOf = (name: PpoName) => judgedCurve(curves[name], 'pass_rate');
-  const charts = [
-    chartOf(proxyOf, { title: say('metric.proxy'), y: say('axis.score') }),
-    chartOf(passRateOf, { title: say('metric.pass_rate'), y: say('metric.pass_rate'), yForm: wholePercent }),
-  ];
-  return charts.every((chart) => chart !== undefined) ? charts : [];
+/** Runs that a monitor watched, and runs of the same commands that did not begin. */
+function runsIn({ stages, alarms, incidents }: Report): string[] {
+  const watched = new Set(stages.flatMap(({ name, command }) => (alarms[name] ? [command] : [])));
+  const own = methodsOf(stages).filter(
+    ({ name, command }) => alarms[name] || (incidents[name] && watched.has(command)),
+  );
+  return own.map(({ name }) => name);
 }
 
-function chartOf(
-  curveOf: (name: PpoName) => Curve | undefined,
-  { title, y, yForm }: { title: Bilingual; y: Bilingual; yForm?: Form },
-): Chart | undefined {
-  const hacked = curveOf('ppo_no_kl');
-  if (!hacked || hacked.steps.length < 2) return undefined;
-  const runs = (['ppo', 'ppo_no_kl'] as const).filter(curveOf);
-  const series = runs.map((name): Series => {
-    const { steps, values } = curveOf(name)!;
-    const points = steps.map((step, i) => [step, values[i]] as const);
-    return { name: methodName(name).en, hue: name, look: 'trend', points };
-  });
-  const { values } = hacked;
-  return {
-    title,
-    svg: lineChart({ x: say('axis.steps'), y, yForm, xWord: 'step', series }),
-    summary: plain(`${significant(values[0])} → ${significant(values[values.length - 1])}`),
-    legend: runs.map((name) => ({ name: methodName(name), hue: name })),
-  };
-}
-
-function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
+function alarmBlocks(report: Report, runs: readonly string[], names: Names): Block[] {
   const rows = runs.flatMap((name) =>
-    (report.alarms[name] ?? []).slice(0, ALARMS_SHOWN).map((alarm) => alarmRow(name, alarm)),
+    (report.alarms[name] ?? []).slice(0, ALARMS_SHOWN).map((alarm) => alarmRow(name, alarm, names)),
   );
   const sentences = runs.flatMap((name) => [
-    ...countSentences(report, name),
-    ...runSentences(name, report.incidents[name] ?? {}),
+    ...countSentences(report, name, names),
+    ...runSentences(names.full(name), report.incidents[name] ?? {}),
   ]);
   const columns = [
     { label: say('hacking.run'), isNumber: false },
@@ -105,9 +56,9 @@ function alarmBlocks(report: Report, runs: readonly PpoName[]): Block[] {
   ];
 }
 
-/** That there was no alarm is told only of a run that went on as long as it was to. */
-function countSentences({ alarms, incidents }: Report, name: PpoName): Bilingual[] {
-  const [method, count] = [methodName(name), alarms[name]?.length ?? 0];
+/** That there was no alarm is said only of a run that went on as long as it was to. */
+function countSentences({ alarms, incidents }: Report, name: string, names: Names): Bilingual[] {
+  const [method, count] = [names.full(name), alarms[name]?.length ?? 0];
   const unfinished = incidents[name]?.unfinished;
   if (unfinished !== undefined) {
     const status = statusName(unfinished);
@@ -118,9 +69,9 @@ function countSentences({ alarms, incidents }: Report, name: PpoName): Bilingual
   return [say('hacking.more', { method, count: String(count), shown: String(ALARMS_SHOWN) })];
 }
 
-function alarmRow(name: PpoName, { step, signals }: Alarm): Cell[] {
+function alarmRow(name: string, { step, signals }: Alarm, names: Names): Cell[] {
   return [
-    { text: methodName(name), hue: name },
+    { text: names.full(name), hue: names.hue(name) },
     { text: plain(String(step)) },
     { text: joined(signals.map(signalText), ', ') },
   ];

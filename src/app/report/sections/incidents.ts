@@ -1,18 +1,20 @@
 // What went otherwise than planned: a mark beside the stage, and sentences that say why.
 
 import { type Bilingual, isWord, joined, plain, say } from '../bilingual.ts';
+import type { Names } from '../names.ts';
 import type { Incident, Report } from '../report-json.ts';
-import { stageTitle } from './methods-of.ts';
 
 /** Of the whole pipeline, what is not finished first. */
-export function incidentSentences(incidents: Report['incidents']): Bilingual[] {
+export function incidentSentences(incidents: Report['incidents'], names: Names): Bilingual[] {
   const told = Object.entries(incidents);
-  return [...unfinishedSentence(told), ...told.flatMap(([key, incident]) => runSentences(key, incident))];
+  return [
+    ...unfinishedSentence(told, names),
+    ...told.flatMap(([name, incident]) => runSentences(names.full(name), incident)),
+  ];
 }
 
-/** Why a run was stopped, and what it left out. */
-export function runSentences(key: string, { stopped, skipped }: Incident): Bilingual[] {
-  const stage = stageTitle(key);
+/** Why a run was stopped, and what it skipped. */
+export function runSentences(stage: Bilingual, { stopped, skipped }: Incident): Bilingual[] {
   return [
     ...(stopped ? [say('incident.stopped', { stage, reason: stopped.reason })] : []),
     ...(skipped
@@ -21,9 +23,9 @@ export function runSentences(key: string, { stopped, skipped }: Incident): Bilin
   ];
 }
 
-function unfinishedSentence(told: readonly [string, Incident][]): Bilingual[] {
-  const stages = told.flatMap(([key, { unfinished }]) =>
-    unfinished === undefined ? [] : [withStatus(stageTitle(key), statusName(unfinished))],
+function unfinishedSentence(told: readonly [string, Incident][], names: Names): Bilingual[] {
+  const stages = told.flatMap(([name, { unfinished }]) =>
+    unfinished === undefined ? [] : [withStatus(names.full(name), statusName(unfinished))],
   );
   return stages.length > 0 ? [say('incident.unfinished', { stages: joined(stages, '; ') })] : [];
 }
@@ -43,7 +45,7 @@ export function endMark({ unfinished, stopped }: Incident = {}): Bilingual | und
   return stopped && say('status.stopped');
 }
 
-/** All that there is to tell of a stage, the gravest first. */
+/** All that there is to say of a stage, the gravest first. */
 export function marksOf(incident: Incident = {}): Bilingual[] {
   const end = endMark(incident);
   const { skipped } = incident;

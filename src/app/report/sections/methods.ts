@@ -1,49 +1,61 @@
-// 5. The methods side by side: a table of figures with budgets, and the changes against SFT.
+// 5. The models side by side: a table of figures with budgets, and the changes against the model that they started from.
 
-import type { Changes } from '../../../align/evaluation/compare.ts';
 import type { Interval } from '../../../align/scoring/intervals.ts';
 import {
+  type Bilingual,
   count,
   type Form,
   fixed,
   joined,
   percent,
   plain,
-  points,
   say,
   signed,
   withBounds,
 } from '../bilingual.ts';
 import { forestChart } from '../charts/forest-chart.ts';
 import type { Block, Cell, Chart, Section } from '../document.ts';
+import type { Names } from '../names.ts';
 import type { MethodReport, Report } from '../report-json.ts';
-import { measured, methodName, nothing } from './methods-of.ts';
+import { methodsOf } from '../roles.ts';
+import type { ChangeFigure, Figure, World } from '../world.ts';
+import { nothing } from './figures.ts';
 
-const figures = [
-  { name: 'pass_rate', form: percent },
-  { name: 'gold', form: fixed(3) },
-  { name: 'readability', form: fixed(3) },
-  { name: 'proxy', form: fixed(2) },
-  { name: 'kl', form: fixed(2) },
-  { name: 'length', form: fixed(1) },
-  { name: 'eos_rate', form: percent },
-] as const;
+/** What every evaluation may hold. */
+export const commonFigures: readonly Figure[] = [
+  { name: 'proxy', label: say('metric.proxy'), form: fixed(2) },
+  { name: 'kl', label: say('metric.kl'), form: fixed(2) },
+  { name: 'length', label: say('metric.length'), form: fixed(1) },
+  { name: 'eos_rate', label: say('metric.eos_rate'), form: percent },
+];
 
-export function methodsSection(report: Report): Section | undefined {
-  if (measured(report).length === 0) return undefined;
-  const charts = changeCharts(report);
+export const commonChanges: readonly ChangeFigure[] = [
+  {
+    ...{ name: 'proxy', title: say('methods.change.proxy'), form: signed(fixed(2)), neutral: 0 },
+    axisForm: signed(fixed(1)),
+  },
+  {
+    ...{ name: 'length', title: say('methods.change.length'), form: signed(fixed(1)), neutral: 0 },
+    axisForm: signed(fixed(0)),
+  },
+];
+
+export function methodsSection(report: Report, names: Names, world: World): Section | undefined {
+  if (Object.keys(report.methods).length === 0) return undefined;
+  const changes = [...world.changes, ...commonChanges];
+  const charts = changeCharts(report, names, changes);
   return {
     id: 'methods',
     title: say('methods.title'),
     short: say('methods.short'),
     blocks: [
-      { kind: 'text', text: say('methods.lead') },
+      { kind: 'text', text: world.words.methods },
       { kind: 'heading', text: say('methods.table') },
-      tableOf(report),
+      tableOf(report, names, [...world.figures, ...commonFigures], changes),
       { kind: 'text', text: say('methods.budgets'), isNote: true },
       ...(charts.length > 0
         ? ([
-            { kind: 'heading', text: say('methods.changes') },
+            { kind: 'heading', text: changesTitle(report, names) },
             { kind: 'charts', charts, columns: 3 },
           ] satisfies Block[])
         : []),
@@ -51,23 +63,38 @@ export function methodsSection(report: Report): Section | undefined {
   };
 }
 
-function tableOf(report: Report): Block {
-  const methods = measured(report);
-  const shown = figures.filter(({ name }) => methods.some(({ method }) => method[name]));
-  const label = (text: ReturnType<typeof say>, isNumber = true) => ({ label: text, isNumber });
+function changesTitle({ methods }: Report, names: Names): Bilingual {
+  const starts = new Set(Object.values(methods).flatMap(({ against }) => against ?? []));
+  const [start] = starts;
+  if (starts.size > 1) return say('methods.changes.own');
+  return say('methods.changes', { start: names.full(start) });
+}
+
+function tableOf(
+  { methods }: Report,
+  names: Names,
+  figures: readonly Figure[],
+  changes: readonly ChangeFigure[],
+): Block {
+  const measured = Object.entries(methods);
+  const shown = figures.filter(({ name }) => measured.some(([, method]) => method[name]));
+  const changed = changes.filter(
+    ({ name, column }) => column && measured.some(([, { change }]) => change?.[name]),
+  );
+  const label = (text: Bilingual, isNumber = true) => ({ label: text, isNumber });
   return {
     kind: 'table',
     columns: [
       label(say('metric.method'), false),
-      ...shown.map(({ name }) => label(say(`metric.${name}`))),
-      label(say('metric.win_rate')),
+      ...shown.map((figure) => label(figure.label)),
+      ...changed.map(({ column }) => label(column!)),
       label(say('metric.generated')),
       label(say('metric.trained')),
     ],
-    rows: methods.map(({ name, method }) => [
-      { text: methodName(name), hue: name },
+    rows: measured.map(([name, method]) => [
+      { text: names.full(name), hue: names.hue(name) },
       ...shown.map((figure) => intervalCell(method[figure.name], figure.form)),
-      intervalCell(method.change?.win_rate, percent),
+      ...changed.map((figure) => intervalCell(method.change?.[figure.name], figure.form)),
       ...budgetCells(method),
     ]),
   };
@@ -82,31 +109,22 @@ function budgetCells({ budget }: MethodReport): Cell[] {
   return [budget.tokens_generated, budget.tokens_trained].map((tokens) => ({ text: plain(count(tokens)) }));
 }
 
-const changes = [
-  { name: 'pass_rate', form: signed(points), neutral: 0, axisForm: (x: number) => signed(fixed(0))(100 * x) },
-  { name: 'gold', form: signed(fixed(3)), neutral: 0, axisForm: signed(fixed(2)) },
-  { name: 'win_rate', form: percent, neutral: 0.5, axisForm: (x: number) => `${fixed(0)(100 * x)}%` },
-  { name: 'readability', form: signed(fixed(3)), neutral: 0, axisForm: signed(fixed(2)) },
-  { name: 'proxy', form: signed(fixed(2)), neutral: 0, axisForm: signed(fixed(1)) },
-  { name: 'length', form: signed(fixed(1)), neutral: 0, axisForm: signed(fixed(0)) },
-] as const satisfies readonly {
-  name: keyof Changes;
-  form: Form;
-  neutral: number;
-  axisForm: Form;
-}[];
-
-/** The base model stands apart from the others: it would stretch every axis. */
-function changeCharts(report: Report): Chart[] {
-  const methods = measured(report).filter(({ name }) => name !== 'base' && name !== 'sft');
-  return changes.flatMap(({ name, form, neutral, axisForm }) => {
-    const rows = methods.flatMap((each) => {
-      const interval = each.method.change?.[name];
-      return interval ? [{ name: methodName(each.name), hue: each.name, interval }] : [];
+/** Where there are methods, of them alone: a base model would stretch every axis. */
+function changeCharts({ stages, methods }: Report, names: Names, changes: readonly ChangeFigure[]): Chart[] {
+  const own = methodsOf(stages).filter(({ name }) => methods[name]?.change);
+  const modelOf = (key: string) =>
+    methods[key] && (stages.find(({ name, role }) => name === key && role === 'evaluation')?.from ?? key);
+  const charted = Object.keys(methods).filter(
+    (key) => own.length === 0 || own.some(({ name }) => name === modelOf(key)),
+  );
+  return changes.flatMap(({ name, title, form, neutral, axisForm }) => {
+    const rows = charted.flatMap((key) => {
+      const interval = methods[key].change?.[name];
+      return interval ? [{ name: names.full(key), hue: names.hue(key), interval }] : [];
     });
     if (rows.length === 0) return [];
     return {
-      title: say(`methods.change.${name}`),
+      title,
       svg: forestChart({ rows, form, neutral, axisForm }),
       summary: joined(
         rows.map((row) => joined([row.name, plain(withBounds(row.interval, form))])),

@@ -1,32 +1,21 @@
-// 2. The pipeline as a picture, with what each stop cost.
+// 2. The pipeline as a picture: every stage that makes something which another reads, with what it cost.
 
-import { type Bilingual, count, duration, joined, plain, say } from '../bilingual.ts';
+import { type Bilingual, count, duration, isWord, joined, plain, say } from '../bilingual.ts';
 import { broadPipeline, narrowPipeline, type Stop } from '../charts/pipeline-picture.ts';
-import type { Hue, Section } from '../document.ts';
-import { keyOf, type Report, stageOf } from '../report-json.ts';
+import type { Section } from '../document.ts';
+import type { Names } from '../names.ts';
+import type { Report } from '../report-json.ts';
+import { policiesOf, type StageRole } from '../roles.ts';
 import { marksOf } from './incidents.ts';
-import { stageTitle } from './methods-of.ts';
 
-const learners = ['reject', 'dpo', 'ppo', 'ppo_no_kl', 'ppo_frozen'] as const;
-
-/** Rank, hue and what comes before, of every stop that a pipeline may have. */
-const plan = [
-  { id: 'base', rank: 0, hue: 'base', after: [] },
-  { id: 'sft', rank: 1, hue: 'sft', after: ['base'] },
-  { id: 'preferences', rank: 2, hue: 'quiet', after: ['sft'] },
-  { id: 'reward', rank: 3, hue: 'quiet', after: ['preferences'] },
-  { id: 'reject', rank: 4, hue: 'reject', after: ['reward'] },
-  { id: 'dpo', rank: 4, hue: 'dpo', after: ['preferences'] },
-  { id: 'ppo', rank: 4, hue: 'ppo', after: ['reward'] },
-  { id: 'ppo_no_kl', rank: 4, hue: 'ppo_no_kl', after: ['reward'] },
-  { id: 'ppo_frozen', rank: 4, hue: 'ppo_frozen', after: ['reward'] },
-] as const satisfies readonly { id: string; rank: number; hue: Hue; after: readonly string[] }[];
-
-export function pipelineSection(report: Report): Section | undefined {
-  const stops = stopsOf(report);
+export function pipelineSection(report: Report, names: Names): Section | undefined {
+  const stops = stopsOf(report, names);
   if (stops.length < 2) return undefined;
   const steps = stops.map(({ name, says, cost }) =>
-    joined(cost.en === '' ? [name, says] : [name, says, cost], ' · '),
+    joined(
+      [name, says, cost].filter(({ en }) => en !== ''),
+      ' · ',
+    ),
   );
   return {
     id: 'pipeline',
@@ -48,27 +37,78 @@ export function pipelineSection(report: Report): Section | undefined {
   };
 }
 
-function stopsOf(report: Report): Stop[] {
-  const ran = new Set(report.costs.stages.map(({ name }) => name));
-  const stops: Stop[] = plan
-    .filter(({ id }) => (id === 'base' ? report.methods.base : ran.has(stageOf(id))))
-    .map(({ id, rank, hue, after }) => ({
-      ...{ id, rank, hue, after: [...after] },
-      name: stageTitle(id),
-      ...saysOf(report, [stageOf(id)], say(`pipeline.${id}`)),
-      cost: costOf(report, [stageOf(id)]),
-    }));
-  const evaluations = [...ran].filter((name) => name.startsWith('eval-'));
-  const compared = stops.filter(({ id }) => learners.some((learner) => learner === id)).map(({ id }) => id);
-  if (evaluations.length > 0) {
+function stopsOf(report: Report, names: Names): Stop[] {
+  const shown = report.stages.filter((stage) => isShown(stage, report));
+  const stops: Stop[] = [];
+  for (const { name, needs } of shown) {
+    const before = stops.filter(({ id }) => needs.includes(id));
     stops.push({
-      ...{ id: 'compare', rank: 5, hue: 'quiet', after: compared.length > 0 ? compared : ['sft'] },
+      ...{ id: name, name: fitting(names, name), hue: names.hue(name), after: before.map(({ id }) => id) },
+      rank: 1 + Math.max(-1, ...before.map(({ rank }) => rank)),
+      ...saysOf(report, [name], purposeOf(report.stages.find((stage) => stage.name === name)!)),
+      cost: costOf(report, [name]),
+    });
+  }
+  return [...lastTogether(directly(stops)), ...comparison(report, stops)];
+}
+
+/** A box has room for so many letters. */
+const LONGEST_NAME = 22;
+
+function fitting(names: Names, name: string): Bilingual {
+  const full = names.full(name);
+  return full.en.length > LONGEST_NAME ? names.short(name) : full;
+}
+
+/** Models, labels and reward models; of labels and reward models those that something shown learns from. */
+function isShown({ name, role, command }: StageRole, { stages, methods }: Report): boolean {
+  if (role === 'base') return command !== undefined || methods[name] !== undefined;
+  if (role === 'sft' || role === 'method') return true;
+  if (role !== 'labels' && role !== 'reward') return false;
+  const readers = stages.filter(({ needs, role }) => needs.includes(name) && role !== 'evaluation');
+  return role === 'reward' || readers.length > 0;
+}
+
+/** Without the arrows that longer ways make superfluous: a policy stage reads the SFT model, and so did its reward model. */
+function directly(stops: readonly Stop[]): Stop[] {
+  const ancestors = (id: string): string[] =>
+    stops.find((stop) => stop.id === id)!.after.flatMap((each) => [each, ...ancestors(each)]);
+  return stops.map((stop) => ({
+    ...stop,
+    after: stop.after.filter((id) => !stop.after.some((other) => ancestors(other).includes(id))),
+  }));
+}
+
+/** Policies that nothing else learns from stand in one column. */
+function lastTogether(stops: readonly Stop[]): Stop[] {
+  const last = Math.max(...stops.map(({ rank }) => rank));
+  const isRead = (id: string) => stops.some(({ after }) => after.includes(id));
+  return stops.map((stop) => (isRead(stop.id) || stop.after.length === 0 ? stop : { ...stop, rank: last }));
+}
+
+/** All evaluations as one stop. */
+function comparison(report: Report, stops: readonly Stop[]): Stop[] {
+  const evaluations = report.stages.flatMap(({ name, role }) => (role === 'evaluation' ? [name] : []));
+  if (evaluations.length === 0 || stops.length === 0) return [];
+  const policies = policiesOf(report.stages).map(({ name }) => name);
+  const isEnd = ({ id }: Stop) => policies.includes(id) && !stops.some(({ after }) => after.includes(id));
+  return [
+    {
+      ...{ id: ' comparison', rank: 1 + Math.max(...stops.map(({ rank }) => rank)), hue: 'quiet' },
+      after: stops.filter(isEnd).map(({ id }) => id),
       name: say('pipeline.name.compare'),
       ...saysOf(report, evaluations, say('pipeline.compare')),
       cost: costOf(report, evaluations),
-    });
-  }
-  return stops;
+    },
+  ];
+}
+
+/** What its command is for, where there is a word for it. */
+function purposeOf({ role, command, has_no_kl_penalty }: StageRole): Bilingual {
+  const own = role === 'base' ? 'base' : command;
+  const keys = [...(has_no_kl_penalty ? [`pipeline.${own}.no_kl`] : []), `pipeline.${own}`];
+  const known = keys.find(isWord);
+  return known ? say(known) : plain(command ?? '');
 }
 
 /** What became of a stop that did not go as planned stands in place of what it is for. */
@@ -77,7 +117,7 @@ function saysOf(
   stages: readonly string[],
   purpose: Bilingual,
 ): Pick<Stop, 'says' | 'isAmiss'> {
-  const [mark] = stages.flatMap((name) => marksOf(incidents[keyOf(name)]));
+  const [mark] = stages.flatMap((name) => marksOf(incidents[name]));
   return { says: mark ?? purpose, isAmiss: mark !== undefined };
 }
 

@@ -1,4 +1,4 @@
-// 9. The reward model, the labels that it learnt from, and how far held-out answers could be remembered.
+// 9. The reward models, the labels that they learnt from, and what the world adds.
 
 import type { Interval } from '../../../align/scoring/intervals.ts';
 import {
@@ -14,39 +14,48 @@ import {
 } from '../bilingual.ts';
 import { forestChart } from '../charts/forest-chart.ts';
 import { lineChart } from '../charts/line-chart.ts';
-import type { Block, Cell, Chart, Section } from '../document.ts';
+import type { Block, Chart, Section } from '../document.ts';
+import type { Names } from '../names.ts';
 import type { Figures, Report, RewardModelReport } from '../report-json.ts';
+import type { World } from '../world.ts';
+import { figureTable } from './figures.ts';
 
-export function rewardModelSection({ reward_model, labels, overlap }: Report): Section | undefined {
-  if (!reward_model && !labels && !overlap) return undefined;
-  const blocks: Block[] = [{ kind: 'text', text: say('reward.lead') }];
-  if (reward_model) blocks.push(...rewardModelBlocks(reward_model));
-  if (labels) blocks.push(...figuresBlocks(say('reward.labels'), labels));
-  if (overlap) {
-    blocks.push(...figuresBlocks(say('reward.overlap'), overlap));
-    blocks.push({ kind: 'text', text: say('reward.overlap.note'), isNote: true });
-  }
-  return { id: 'reward-model', title: say('reward.title'), short: say('reward.short'), blocks };
+export function rewardModelSection(report: Report, names: Names, world: World): Section | undefined {
+  const blocks = [
+    ...Object.entries(report.reward_models).flatMap(([name, own]) =>
+      rewardModelBlocks(names.full(name), own),
+    ),
+    ...Object.entries(report.labels).flatMap(([name, labels]) => figuresBlocks(names.full(name), labels)),
+    ...(world.blocks.reward?.(report, names) ?? []),
+  ];
+  if (blocks.length === 0) return undefined;
+  return {
+    id: 'reward-model',
+    title: say('reward.title'),
+    short: say('reward.short'),
+    blocks: [{ kind: 'text', text: world.words.reward }, ...blocks],
+  };
 }
 
-function rewardModelBlocks(report: RewardModelReport): Block[] {
-  const rows: Cell[][] = [];
-  const add = (name: Bilingual, text: string | undefined) => {
-    if (text !== undefined) rows.push([{ text: name }, { text: plain(text) }]);
-  };
+function rewardModelBlocks(title: Bilingual, report: RewardModelReport): Block[] {
   const { accuracy, length_correlation, criterion_correlation, calibration } = report;
-  add(say('reward.accuracy'), accuracy && withBounds(accuracy, percent));
-  add(say('reward.criterion_correlation'), figure(criterion_correlation));
-  add(say('reward.length_correlation'), figure(length_correlation));
-  add(say('reward.ece'), figure(calibration?.ece));
+  const figures = [
+    { name: say('reward.accuracy'), text: accuracy && withBounds(accuracy, percent) },
+    { name: say('reward.criterion_correlation'), text: figure(criterion_correlation) },
+    { name: say('reward.length_correlation'), text: figure(length_correlation) },
+    { name: say('reward.ece'), text: figure(calibration?.ece) },
+  ];
+  const rows = figures.flatMap(({ name, text }) => (text === undefined ? [] : [{ name, text }]));
   const charts = [...strengthChart(report), ...calibrationChart(report)];
+  if (rows.length === 0 && charts.length === 0) return [];
   return [
-    ...(rows.length > 0 ? [{ kind: 'heading' as const, text: say('reward.figures') }, table(rows)] : []),
+    { kind: 'heading', text: title },
+    ...(rows.length > 0 ? [figureTable(rows)] : []),
     ...(charts.length > 0 ? [{ kind: 'charts' as const, charts, columns: 2 as const }] : []),
   ];
 }
 
-/** Not every figure has an interval, and correlations have none in pipelines of earlier versions. */
+/** Not every figure has an interval. */
 function figure(value: unknown): string | undefined {
   if (isInterval(value)) return withBounds(value, fixed(3));
   return typeof value === 'number' ? fixed(3)(value) : undefined;
@@ -55,11 +64,11 @@ function figure(value: unknown): string | undefined {
 function strengthChart({ accuracy, accuracy_by_strength = {} }: RewardModelReport): Chart[] {
   const rows = Object.entries(accuracy_by_strength).map(([strength, interval]) => ({
     name: say('reward.strength.row', { strength }),
-    hue: 'sft' as const,
+    hue: 'ink' as const,
     interval,
   }));
   if (rows.length === 0) return [];
-  const all = accuracy ? [{ name: say('costs.total'), hue: 'ppo' as const, interval: accuracy }] : [];
+  const all = accuracy ? [{ name: say('costs.total'), hue: 'blue' as const, interval: accuracy }] : [];
   return [
     {
       title: say('reward.strength'),
@@ -100,7 +109,7 @@ function calibrationChart({ calibration }: RewardModelReport): Chart[] {
           },
           {
             name: '',
-            hue: 'ppo',
+            hue: 'blue',
             look: 'trend',
             points: bins.map(({ predicted, actual }) => [predicted, actual] as const),
           },
@@ -110,24 +119,26 @@ function calibrationChart({ calibration }: RewardModelReport): Chart[] {
         bins.map(({ predicted, actual }) => `${percent(predicted)} → ${percent(actual)}`).join(', '),
       ),
       legend: [
-        { name: say('reward.measured'), hue: 'ppo' },
+        { name: say('reward.measured'), hue: 'blue' },
         { name: say('reward.calibrated'), hue: 'quiet', isDashed: true },
       ],
     },
   ];
 }
 
+type FigureRow = { name: Bilingual; text: string };
+
 /** Everything that a stage measured, under the names that it gave. */
 function figuresBlocks(title: Bilingual, figures: Figures): Block[] {
   const rows = figureRows(figures, []);
-  return rows.length > 0 ? [{ kind: 'heading', text: title }, table(rows)] : [];
+  return rows.length > 0 ? [{ kind: 'heading', text: title }, figureTable(rows)] : [];
 }
 
-function figureRows(figures: Figures, above: readonly string[]): Cell[][] {
-  return Object.entries(figures).flatMap(([key, value]): Cell[][] => {
+function figureRows(figures: Figures, above: readonly string[]): FigureRow[] {
+  return Object.entries(figures).flatMap(([key, value]): FigureRow[] => {
     const path = [...above, key];
     const form = path.some((name) => shares.has(name)) ? percent : significant;
-    const row = (text: string) => [[{ text: figureName(path) }, { text: plain(text) }]];
+    const row = (text: string) => [{ name: figureName(path), text }];
     if (typeof value === 'number') return row(form(value));
     if (isInterval(value)) return row(`${withBounds(value, form)}, n = ${value.n}`);
     return value !== null && typeof value === 'object' && !Array.isArray(value)
@@ -136,13 +147,7 @@ function figureRows(figures: Figures, above: readonly string[]): Cell[][] {
   });
 }
 
-const shares: ReadonlySet<string> = new Set([
-  'shares',
-  'retrieval_pass_rate',
-  'flip_rate',
-  'laziness',
-  'overlap',
-]);
+const shares: ReadonlySet<string> = new Set(['shares', 'flip_rate', 'laziness', 'overlap']);
 
 /** Its words by path, or by its last name; the name itself where there are none. */
 function figureName(path: readonly string[]): Bilingual {
@@ -153,15 +158,4 @@ function figureName(path: readonly string[]): Bilingual {
 function isInterval(value: unknown): value is Interval {
   const { value: middle, low, high } = Object(value);
   return [middle, low, high].every((end) => typeof end === 'number');
-}
-
-function table(rows: Cell[][]): Block {
-  return {
-    kind: 'table',
-    columns: [
-      { label: say('figure.name'), isNumber: false },
-      { label: say('figure.value'), isNumber: true },
-    ],
-    rows,
-  };
 }

@@ -1,15 +1,19 @@
 // 3. What each stage saw: real rows, token by token.
 
 import { fixed, say } from '../bilingual.ts';
-import type { Block, Section, ShownToken } from '../document.ts';
+import type { Block, Section } from '../document.ts';
 import type { Exhibits } from '../exhibits.ts';
+import type { Names } from '../names.ts';
 
-export function rowsSection({ demonstration, preference, sampled, episode }: Exhibits): Section | undefined {
+export function rowsSection(
+  { demonstration, preference, sampled, episode }: Exhibits,
+  names: Names,
+): Section | undefined {
   const blocks = [
-    ...(demonstration ? demonstrationBlocks(demonstration) : []),
-    ...(preference ? preferenceBlocks(preference) : []),
-    ...(sampled ? sampledBlocks(sampled) : []),
-    ...(episode ? episodeBlocks(episode) : []),
+    ...(demonstration ? demonstrationBlocks(demonstration, names) : []),
+    ...(preference ? preferenceBlocks(preference, names) : []),
+    ...(sampled ? sampledBlocks(sampled, names) : []),
+    ...(episode ? episodeBlocks(episode, names) : []),
   ];
   if (blocks.length === 0) return undefined;
   return {
@@ -20,10 +24,13 @@ export function rowsSection({ demonstration, preference, sampled, episode }: Exh
   };
 }
 
-function demonstrationBlocks(tokens: ShownToken[]): Block[] {
+function demonstrationBlocks(
+  { stage, tokens }: NonNullable<Exhibits['demonstration']>,
+  names: Names,
+): Block[] {
   const trained = tokens.filter(({ role }) => role === 'trained').length;
   return [
-    { kind: 'heading', text: say('rows.sft') },
+    { kind: 'heading', text: say('rows.sft', { stage: names.full(stage) }) },
     {
       kind: 'text',
       text: say('rows.sft.note', { trained: String(trained), all: String(tokens.length) }),
@@ -39,9 +46,12 @@ function demonstrationBlocks(tokens: ShownToken[]): Block[] {
   ];
 }
 
-function preferenceBlocks({ prompt, chosen, rejected }: NonNullable<Exhibits['preference']>): Block[] {
+function preferenceBlocks(
+  { stage, prompt, chosen, rejected }: NonNullable<Exhibits['preference']>,
+  names: Names,
+): Block[] {
   return [
-    { kind: 'heading', text: say('rows.preference') },
+    { kind: 'heading', text: say('rows.preference', { stage: names.full(stage) }) },
     { kind: 'text', text: say('rows.preference.note') },
     { kind: 'tokens', tokens: prompt, legend: [{ role: 'context', name: say('tokens.prompt') }] },
     { kind: 'tokens', tokens: chosen, legend: [{ role: 'chosen', name: say('tokens.chosen') }] },
@@ -49,9 +59,9 @@ function preferenceBlocks({ prompt, chosen, rejected }: NonNullable<Exhibits['pr
   ];
 }
 
-function sampledBlocks({ prompt, answers }: NonNullable<Exhibits['sampled']>): Block[] {
+function sampledBlocks({ stage, prompt, answers }: NonNullable<Exhibits['sampled']>, names: Names): Block[] {
   return [
-    { kind: 'heading', text: say('rows.reject') },
+    { kind: 'heading', text: say('rows.reject', { stage: names.full(stage) }) },
     { kind: 'text', text: say('rows.reject.note') },
     { kind: 'tokens', tokens: prompt, legend: [{ role: 'context', name: say('tokens.prompt') }] },
     ...answers.map(({ tokens, reward }, rank): Block => {
@@ -61,10 +71,13 @@ function sampledBlocks({ prompt, answers }: NonNullable<Exhibits['sampled']>): B
   ];
 }
 
-function episodeBlocks({ step, tokens, reward, kl }: NonNullable<Exhibits['episode']>): Block[] {
+function episodeBlocks(
+  { stage, step, tokens, reward, kl }: NonNullable<Exhibits['episode']>,
+  names: Names,
+): Block[] {
   const figures = { step: `${step}`, reward: fixed(2)(reward), kl: fixed(2)(kl) };
   return [
-    { kind: 'heading', text: say('rows.episode') },
+    { kind: 'heading', text: say('rows.episode', { stage: names.full(stage) }) },
     { kind: 'text', text: say('rows.episode.note', figures) },
     {
       kind: 'tokens',

@@ -6,6 +6,14 @@ import { Random } from '../../../engine/random.ts';
 
 const random = new Random(7, 'testing');
 
+/** A stage's folder, or a file in it, as a recipe refers to it. */
+export function made(stage: string, file?: string): string {
+  return [`\${${stage}}`, ...(file ? [file] : [])].join('/');
+}
+
+/** What the command returned, in snake_case as it is stored, and the options that it was given. */
+type StageResult = { options?: object; [other: string]: unknown };
+
 export class PipelineWriter {
   private readonly stages: object[] = [];
   private readonly options: { folder: string; without?: readonly string[] };
@@ -19,14 +27,20 @@ export class PipelineWriter {
     return join(this.options.folder, `${name}-0a1b2c3d`);
   }
 
-  stage(name: string, command: string, result: object, fill: (write: StageWriter) => void): void {
+  /** @param options by word, as a recipe has them */
+  stage(
+    name: string,
+    command: string,
+    { options = {}, ...result }: StageResult,
+    fill: (write: StageWriter) => void,
+  ): void {
     if (this.options.without?.includes(name)) return;
     const folder = this.folderOf(name);
     mkdirSync(folder, { recursive: true });
     fill(new StageWriter(folder));
     const seconds = 8 + 60 * random.uniform(1, this.stages.length);
     this.stages.push({
-      ...{ name, command, key: '0a1b2c3d4e5f', folder, options: {}, status: 'done', seconds },
+      ...{ name, command, key: '0a1b2c3d4e5f', folder, options, status: 'done', seconds },
       ...{ peak_memory_bytes: 4e8 + 1e7 * this.stages.length, result },
     });
   }
@@ -34,7 +48,7 @@ export class PipelineWriter {
   run(
     name: string,
     command: string,
-    result: object,
+    result: StageResult,
     events: readonly object[],
     fill: (write: StageWriter) => void = () => {},
   ): void {

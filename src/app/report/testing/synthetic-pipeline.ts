@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { renderAlpacaPrompt } from '../../../align/data/template.ts';
 import type { Answer } from '../../../align/evaluation/answers.ts';
 import { summarise } from '../../../align/evaluation/summary.ts';
-import type { Sample } from '../../../align/methods/best-of.ts';
 import {
   Dice,
   type KataRequest,
@@ -18,7 +17,7 @@ import {
 import { Random } from '../../../engine/random.ts';
 import type { Tokenizer } from '../../../language/text/tokenizer.ts';
 import { trainTokenizer } from '../../../language/text/train.ts';
-import { PipelineWriter } from './pipeline-writer.ts';
+import { made, PipelineWriter } from './pipeline-writer.ts';
 
 export interface SyntheticOptions {
   folder: string;
@@ -103,26 +102,56 @@ export async function writeSyntheticPipeline(options: SyntheticOptions): Promise
       ...{ retrieval_passed: 4, retrieval_pass_rate: 4 / options.problems, equal_after_renaming: 0 },
     });
   });
-  pipeline.run('sft', 'sft', { tokens: 612_400 }, lossEvents(options.steps, 2.6, 0.21));
+  const demonstrated = { model: made('base'), data: [made('data', 'instructions.jsonl')] };
+  pipeline.run(
+    'sft',
+    'sft',
+    { tokens: 612_400, options: demonstrated },
+    lossEvents(options.steps, 2.6, 0.21),
+  );
   await tokenizer.save(join(pipeline.folderOf('sft'), 'model'));
   writePreferences(pipeline, tokenizer);
   pipeline.run(
     'reward',
     'reward',
-    { tokensTrained: 940_000, quality },
+    { tokens_trained: 940_000, quality, options: fromSft(made('preferences', 'preferences.jsonl')) },
     pairEvents(options.steps, 0.69, 0.46),
   );
-  pipeline.run('reject', 'reject', used(1_210_000, 301_000), lossEvents(options.steps, 0.28, 0.17), (write) =>
-    write.rows('samples/round-1.jsonl', sampledAnswers(tokenizer)),
+  pipeline.run(
+    'reject',
+    'reject',
+    used(1_210_000, 301_000, prompted),
+    lossEvents(options.steps, 0.28, 0.17),
+    (write) => write.rows('samples/round-1.jsonl', sampledAnswers(tokenizer)),
   );
-  pipeline.run('dpo', 'dpo', used(0, 640_000), dpoEvents(options.steps));
-  pipeline.run('ppo', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo'), (write) =>
-    write.rows('samples.jsonl', episodes(tokenizer)),
+  pipeline.run(
+    'dpo',
+    'dpo',
+    used(0, 640_000, fromSft(made('preferences', 'preferences.jsonl'))),
+    dpoEvents(options.steps),
   );
-  pipeline.run('ppo-no-kl', 'ppo', used(1_630_000, 1_630_000), ppoEvents(options.steps, 'ppo-no-kl'));
-  pipeline.run('ppo-frozen', 'ppo', used(820_000, 820_000), ppoEvents(options.steps, 'ppo-frozen'));
+  pipeline.run(
+    'ppo',
+    'ppo',
+    used(1_630_000, 1_630_000, { ...prompted, beta: 0.1 }),
+    ppoEvents(options.steps, 'ppo'),
+    (write) => write.rows('samples.jsonl', episodes(tokenizer)),
+  );
+  pipeline.run(
+    'ppo-no-kl',
+    'ppo',
+    used(1_630_000, 1_630_000, { ...prompted, beta: 0 }),
+    ppoEvents(options.steps, 'ppo-no-kl'),
+  );
+  pipeline.run(
+    'ppo-frozen',
+    'ppo',
+    used(820_000, 820_000, { ...prompted, beta: 10 }),
+    ppoEvents(options.steps, 'ppo-frozen'),
+  );
   for (const name of Object.keys(habits)) writeEvaluation(pipeline, name, requests, options);
-  pipeline.stage('continuation', 'eval', {}, (write) =>
+  const continued = { model: made('base'), data: [made('data', 'held-out.jsonl')], continuation: true };
+  pipeline.stage('continuation', 'eval', { options: continued }, (write) =>
     write.json('summary.json', { metrics: { continues: { value: 0.87, low: 0.82, high: 0.9, n: 300 } } }),
   );
   pipeline.finish();
@@ -141,7 +170,11 @@ function requestRow({ instruction, input, kind, problem, answer }: KataRequest):
   return { instruction, input, kind, ...(problem ? { problem: problem.id } : { answer }) };
 }
 
-const used = (tokensGenerated: number, tokensTrained: number) => ({ tokensGenerated, tokensTrained });
+const used = (tokens_generated: number, tokens_trained: number, options: object) => ({
+  ...{ tokens_generated, tokens_trained, options },
+});
+const fromSft = (data: string) => ({ model: made('sft'), data: [data] });
+const prompted = { ...fromSft(made('data', 'prompts.jsonl')), reward: [made('reward')] };
 
 const quality = {
   accuracy: { value: 0.842, low: 0.811, high: 0.868, n: 640 },
@@ -168,8 +201,8 @@ const wave = (step: number, stream: number) => random.uniform(100 + stream, step
 function stepEvent(step: number, steps: number, loss: number, metrics?: Record<string, number>): object {
   return {
     ...{ time: '2026-01-01T00:00:00.000Z', step, type: 'step', epoch: step / steps, loss },
-    ...{ tokens: 4900 * step, tokensPerSecond: 5000 + 1000 * wave(step, 9), gradientNorm: 0.4 },
-    ...{ learningRate: 1e-3, ...(metrics && { metrics }) },
+    ...{ tokens: 4900 * step, tokens_per_second: 5000 + 1000 * wave(step, 9), gradient_norm: 0.4 },
+    ...{ learning_rate: 1e-3, ...(metrics && { metrics }) },
   };
 }
 
@@ -253,23 +286,28 @@ function writePreferences(pipeline: PipelineWriter, tokenizer: Tokenizer): void 
       },
     };
   });
-  pipeline.stage('preferences', 'label', { tokensGenerated: 702_000 }, (write) => {
-    write.rows('preferences.jsonl', rows);
-    write.json('report.json', {
-      model: pipeline.folderOf('sft'),
-      annotators: { name: 'usual', people: 3, overlap: 0.2, noise: 0.06, flip_rate: 0.1 },
-      counts: { prompts: 1200, answers: 4800, pairs: 5400, judgements: 7520, preferences: 4811 },
-      shares: {
-        agree_with_criterion: { value: 0.843, low: 0.833, high: 0.852, n: 5400 },
-        agree_with_each_other: { value: 0.741, low: 0.722, high: 0.759, n: 2120 },
-        ties: { value: 0.101, low: 0.094, high: 0.108, n: 7520 },
-        first_shown: { value: 0.513, low: 0.5, high: 0.526, n: 6760 },
-      },
-      strengths: { 1: 1804, 2: 1699, 3: 1308 },
-      readability: { answers: 0.652, chosen: 0.741, rejected: 0.571 },
-      tokens_generated: 702_000,
-    });
-  });
+  pipeline.stage(
+    'preferences',
+    'label',
+    { tokens_generated: 702_000, options: fromSft(made('data', 'prompts.jsonl')) },
+    (write) => {
+      write.rows('preferences.jsonl', rows);
+      write.json('report.json', {
+        model: pipeline.folderOf('sft'),
+        annotators: { name: 'usual', people: 3, overlap: 0.2, noise: 0.06, flip_rate: 0.1 },
+        counts: { prompts: 1200, answers: 4800, pairs: 5400, judgements: 7520, preferences: 4811 },
+        shares: {
+          agree_with_criterion: { value: 0.843, low: 0.833, high: 0.852, n: 5400 },
+          agree_with_each_other: { value: 0.741, low: 0.722, high: 0.759, n: 2120 },
+          ties: { value: 0.101, low: 0.094, high: 0.108, n: 7520 },
+          first_shown: { value: 0.513, low: 0.5, high: 0.526, n: 6760 },
+        },
+        strengths: { 1: 1804, 2: 1699, 3: 1308 },
+        readability: { answers: 0.652, chosen: 0.741, rejected: 0.571 },
+        tokens_generated: 702_000,
+      });
+    },
+  );
 }
 
 /** One a step; the last is cut off before its end. */
@@ -285,17 +323,17 @@ function episodes(tokenizer: Tokenizer): object[] {
 }
 
 /** Of three prompts; the first was answered in one way only, the second with an answer that is cut off. */
-function sampledAnswers(tokenizer: Tokenizer): Sample[] {
+function sampledAnswers(tokenizer: Tokenizer): object[] {
   const rewards = [
     [0.5, 0.5],
     [0.1, 0.9],
     [-0.25, 1.75],
   ];
   return rewards.flatMap((own, prompt) =>
-    own.map((reward, sample): Sample => {
+    own.map((reward, sample) => {
       const text = `// prompt ${prompt}, answer ${sample}`;
       const ids = [...tokenizer.encode(text), tokenizer.special.eos!];
-      return { prompt, sample, ids, text, hasEos: prompt !== 1, reward };
+      return { prompt, sample, ids, text, has_eos: prompt !== 1, reward };
     }),
   );
 }
@@ -317,7 +355,11 @@ function writeEvaluation(
     return isHostile ? { ...answer, text: hostileText, passed: 0, gold: 0, proxy: 9 } : answer;
   });
   const advice = requests.filter(({ kind }) => kind === 'coach').map(({ answer }) => answer);
-  pipeline.stage(`eval-${name}`, 'eval', {}, (write) => {
+  const options = {
+    ...{ model: made(name), data: [made('data', 'held-out.jsonl'), made('data', 'held-out-coaching.jsonl')] },
+    ...{ world: 'kata', reward: made('reward'), reference: made('sft') },
+  };
+  pipeline.stage(`eval-${name}`, 'eval', { options }, (write) => {
     write.rows('answers.jsonl', answers);
     write.json('summary.json', { model: name, ...summarise(answers, advice), faults: 0 });
   });

@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { escaped } from './charts/svg.ts';
+import { escaped } from '../charts/svg.ts';
 import { codeMarkup } from './code-markup.ts';
 
 describe('codeMarkup', () => {

@@ -1,7 +1,7 @@
 // Code with its comments, strings, numbers and keywords marked for the page to colour.
 
-import { keywords, tokenizeJavaScript } from '../../align/worlds/kata/javascript-tokens.ts';
-import { escaped } from './charts/svg.ts';
+import { keywords, tokenizeJavaScript } from '../../../align/worlds/kata/javascript-tokens.ts';
+import { escaped } from '../charts/svg.ts';
 
 const marked: Readonly<Record<string, string>> = { comment: 'c', string: 's', number: 'n' };
 
