@@ -82,7 +82,7 @@ function stopOnSignals(stop: AbortController, terminal: Terminal): void {
       if (performance.now() - firstAt < echoMs) return;
       if (stop.signal.aborted) process.exit(code);
       firstAt = performance.now();
-      terminal.note('stopping after this step; press Ctrl-C again to exit now');
+      terminal.note('stopping after this step; interrupt again to exit at once');
       stop.abort(new Stopped(code));
     });
   }

@@ -16,7 +16,7 @@ export function stageCommand(stage: Stage): Command {
     description,
     options: schema,
     plan: {
-      shows: 'the options, with the memory of the models',
+      shows: stage.models.length > 0 ? 'the options, with the memory of the models' : 'the options',
       show: (...given) => showPlan(stage, ...given),
     },
     run: (options, terminal, signal) => performStage(stage, options, terminal, signal),

@@ -52,7 +52,7 @@ async function killWhenGrown(more: string[], file: string): Promise<void> {
 describe('heed label', () => {
   it('prints what people agree on, and as JSON the report', async () => {
     const { code, stdout, stderr } = await runHeed(words('--out', 'whole', '--json'), folder);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/two people say the same +\d/)]);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/agreement between two annotators +\d/)]);
     const { report, tokensGenerated, isReused } = JSON.parse(stdout);
     expect(report.counts).toMatchObject({ prompts: 24, answers: 96, rankings: 0 });
     expect(report.counts.judgements).toBeGreaterThan(72);

@@ -92,7 +92,7 @@ describe('heed sft', () => {
       // To the group, as Ctrl-C in a terminal.
       process.kill(-child.pid!, 'SIGINT');
       expect(await child.closed).toBe(130);
-      expect(child.error()).toMatch(/stopping at the next step/);
+      expect(child.error()).toMatch(/stopping after this step/);
       const { code, stdout, stderr } = await heed('interrupted', '--save-every', '3', '--resume');
       expect([code, JSON.parse(stdout)]).toMatchObject([0, { steps, outcome: 'done' }]);
       expect(stderr).toMatch(/resuming after step [4-9]/);
@@ -109,7 +109,7 @@ describe('heed sft', () => {
         await expect.poll(() => existsSync(recipe), { timeout: 30_000 }).toBe(true);
         const { pid } = JSON.parse(readFileSync(join(folder, 'waiting', lockName), 'utf8'));
         child.kill('SIGINT');
-        await expect.poll(child.error, { timeout: 30_000 }).toMatch(/once more to end at once/);
+        await expect.poll(child.error, { timeout: 30_000 }).toMatch(/interrupt again to exit at once/);
         await sleep(700);
         child.kill('SIGINT');
         expect(await child.closed).toBe(130);
