@@ -8,7 +8,7 @@ import type { Fingerprint } from './fingerprint.ts';
 
 /** @param models the checkpoints that it began from */
 export async function lineageFrom(
-  models: readonly OpenedWeights[],
+  models: readonly Pick<OpenedWeights, 'folder' | 'sha256'>[],
   files: readonly Fingerprint[],
 ): Promise<Lineage> {
   return {
