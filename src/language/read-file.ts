@@ -38,7 +38,7 @@ export async function readWholeFile(path: string, kind: FileKind = {}): Promise<
  * @param kind.largestBytes default 16 MiB
  * @throws FormatError as `requireRegularFile` does, and when the file is not UTF-8
  */
-export async function readTextFile(path: string, kind: FileKind = {}): Promise<string> {
+async function readTextFile(path: string, kind: FileKind = {}): Promise<string> {
   return textOf(await readWholeFile(path, { largestBytes: largestTextBytes, ...kind }), path, kind);
 }
 

@@ -98,6 +98,7 @@ export function frozenBases(): FrozenBases {
     open(sha256, load) {
       const model = known.get(sha256) ?? load().then((opened): Model => ({ ...opened, isFrozen: true }));
       known.set(sha256, model);
+      model.catch(() => known.delete(sha256));
       return model;
     },
   };
