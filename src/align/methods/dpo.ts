@@ -19,6 +19,7 @@ import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { ktoReferencePoint } from '../objectives/kto.ts';
+import { requireSameTokenizer } from '../rollouts/rewards.ts';
 import { answerBatches, countTokens } from '../run/answer-batches.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
@@ -37,7 +38,6 @@ import {
 } from './dpo-objective.ts';
 import { mismatchedAnswers } from './mismatched-answers.ts';
 import { referenceLogProbs } from './reference-log-probs.ts';
-import { requireSameTokenizer } from './rewards.ts';
 
 export interface DpoOptions extends TrainingOptions {
   model: string;

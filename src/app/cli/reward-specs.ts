@@ -1,7 +1,7 @@
 // --reward as it is typed: a folder, FILE.js#NAME (or .ts) or kata:NAME, each with an optional weight such as *0.5.
 
 import { z } from 'zod';
-import type { RewardSpec } from '../../align/methods/rewards.ts';
+import type { RewardSpec } from '../../align/rollouts/rewards.ts';
 import { UserError } from '../../engine/errors.ts';
 
 export const rewardOptions = {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { RejectOptions, RejectResult } from '../../../align/methods/reject.ts';
-import type { RewardSpec } from '../../../align/methods/rewards.ts';
+import type { RewardSpec } from '../../../align/rollouts/rewards.ts';
 import type { RunEvent } from '../../../align/run/events.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';

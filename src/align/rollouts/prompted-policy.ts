@@ -7,7 +7,7 @@ import { lineageFrom } from '../data/lineage.ts';
 import { loadModelTokenizer, type ModelTokenizer } from '../data/model-tokenizer.ts';
 import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
-import { type Rollout, requireRoom } from '../run/rollouts.ts';
+import { type Rollout, requireRoom } from './collect.ts';
 import type { RewardedAnswer } from './rewards.ts';
 
 export interface PromptOptions {
