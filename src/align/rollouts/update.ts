@@ -4,7 +4,7 @@
 import { input } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { Random } from '../../engine/random.ts';
-import { type Feeds, joined } from '../../engine/runtime/backend.ts';
+import { joined } from '../../engine/runtime/backend.ts';
 import type { MicroBatch } from '../run/trainer.ts';
 import { joinRows, type TokenBatch } from '../scoring/token-batches.ts';
 import type { MiniBatch } from './statistics.ts';
@@ -35,23 +35,24 @@ export function eachBatch<Result>(
 
 type PerToken = readonly ArrayLike<number>[];
 
-/** @param numbers a row per completion of the batch; each becomes an input [M], 0 on padding */
-export function tokenMicroBatch<Name extends string>(
+/** @param numbers a row per completion of the batch; each that is given becomes an input [M], 0 on padding */
+export function tokenMicroBatch<Numbers extends { [Name in keyof Numbers]?: PerToken }>(
   batch: TokenBatch,
-  numbers: Readonly<Record<Name, PerToken>>,
+  numbers: Numbers,
   graph: (
     parameters: Parameters<MicroBatch['graph']>[0],
-    given: Record<Name, Tensor>,
+    given: { [Name in keyof Numbers]: Tensor },
   ) => ReturnType<MicroBatch['graph']>,
 ): MicroBatch {
-  const names = Object.keys(numbers) as Name[];
-  const feeds = Object.fromEntries(names.map((name) => [name, joinRows(batch, numbers[name])]));
+  const rows = Object.entries<PerToken>(numbers as Record<string, PerToken>);
+  const names = rows.map(([name]) => name);
+  const feeds = Object.fromEntries(rows.map(([name, own]) => [name, joinRows(batch, own)]));
   return {
     key: `${batch.key}, ${names.join()}`,
     feeds: joined(batch.feeds, feeds),
     graph(parameters) {
-      const inputs = names.map((name) => [name, input(name, [batch.size])]);
-      return graph(parameters, Object.fromEntries(inputs));
+      const inputs = Object.fromEntries(names.map((name) => [name, input(name, [batch.size])]));
+      return graph(parameters, inputs as { [Name in keyof Numbers]: Tensor });
     },
     describe: () => batch.rows.map(({ source: { file, line } }) => `${file}:${line}`).join(', '),
   };
@@ -61,20 +62,12 @@ export function tokenMicroBatch<Name extends string>(
 export const onEveryToken = (values: readonly number[], like: PerToken): Float64Array[] =>
   like.map((row, i) => new Float64Array(row.length).fill(values[i]));
 
-/** 1 where a token belongs to a completion, [B, M], as an input and what it is fed. */
-export function membershipOf({ rows, size, ...batch }: TokenBatch): {
-  feeds: Feeds;
-  key: string;
-  input: () => Tensor;
-} {
+/** 1 where a token belongs to a completion, [B, M]. */
+export function membershipOf({ rows, size }: TokenBatch): Float32Array {
   const membership = new Float32Array(rows.length * size);
   let token = 0;
   rows.forEach(({ isTrained }, b) => {
     for (let t = 1; t < isTrained.length; t++) if (isTrained[t]) membership[b * size + token++] = 1;
   });
-  return {
-    key: `${batch.key}, ${rows.length} completions`,
-    feeds: { membership },
-    input: () => input('membership', [rows.length, size]),
-  };
+  return membership;
 }
