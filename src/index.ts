@@ -17,13 +17,13 @@ export { type PpoOptions, type PpoResult, ppo } from './align/methods/ppo.ts';
 export { type PretrainOptions, type PretrainResult, pretrain } from './align/methods/pretrain.ts';
 export { type RejectOptions, type RejectResult, reject } from './align/methods/reject.ts';
 export { type RewardOptions, type RewardResult, reward } from './align/methods/reward.ts';
-export type { RewardedAnswer, RewardFunction } from './align/methods/rewards.ts';
 export { type SftOptions, type SftResult, sft } from './align/methods/sft.ts';
 export {
   type TokenizerOptions,
   type TokenizerResult,
   trainTokenizerOnFiles,
 } from './align/methods/tokenizer.ts';
+export type { RewardedAnswer, RewardFunction } from './align/rollouts/rewards.ts';
 export type { RunEvent } from './align/run/events.ts';
 export { type KataOptions, type KataResult, writeKata } from './align/worlds/kata/datasets.ts';
 export { runStage, type StageEvent, type StageRun } from './app/stages/run-stage.ts';

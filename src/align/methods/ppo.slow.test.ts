@@ -137,7 +137,7 @@ describe('the leash', () => {
   it('ends the run beyond the budget, with weights that were within it', async () => {
     const out = newRun();
     const result = await train(out, { beta: 0, epochs: 60, learningRate: 1e-3, klBudget: 0.5 });
-    expect(result.stopped).toMatch(/beyond the budget of 0.5/);
+    expect(result.stopped).toMatch(/beyond the limit of 0.5/);
     expect(result.outcome).toBe('done');
     events = [];
     // As the reference is the policy at its start, the first step's KL is that of the saved weights.
@@ -157,7 +157,7 @@ describe('the leash', () => {
     const far = { beta: 0, learningRate: 0.03, warmupRatio: 0, maxSteps: 1, klBudget: 0.5 };
     const { stopped } = await train(out, far);
     expect(stopped).toMatch(
-      /beyond the budget of 0.5, after the last update: back to the weights after 0 steps/,
+      /beyond the limit of 0.5, after the last update: back to the weights after 0 steps/,
     );
     const [start, end] = await Promise.all(
       [join(root, 'policy'), join(out, 'model')].map((path) => loadModel(path)),

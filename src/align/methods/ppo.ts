@@ -1,20 +1,23 @@
-// Proximal policy optimisation with a leash: the policy learns to please a reward, and pays for every nat that it moves
+// Proximal policy optimisation with a KL penalty: the policy learns to raise a reward, and pays for every nat that it moves
 // from the reference. Schulman et al. 2017 (arXiv:1707.06347); Ziegler et al. 2019 (arXiv:1909.08593); Ouyang et al.
 // 2022 (arXiv:2203.02155), section 3.5. `PpoLearner.update` is one iteration, in the paper's order.
-// Departures: 1. the critic has an optimiser of its own. 2. A mini-batch's answers stay together in every epoch.
-// 3. Beyond a hard KL budget the last healthy weights return and the run ends. 4. A monitor watches for hacked rewards.
+// Departures: 1. the value model has an optimiser of its own. 2. A mini-batch's completions stay together in every epoch.
+// 3. Beyond a hard KL limit the last healthy weights return and the run ends. 4. A monitor watches for hacked rewards.
 
+import { join } from 'node:path';
+import { UserError } from '../../engine/errors.ts';
+import { multiply, total } from '../../engine/graph/build.ts';
 import type { StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
-import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
+import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
+import { openWeights } from '../../language/checkpoint/open-model.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
-import { Generator } from '../../language/generation/generate.ts';
-import { type BatchOrder, createBatchOrder } from '../data/batches.ts';
+import { headBias, headWeight } from '../../language/model/scalar-head.ts';
+import { copyWeights } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
-import { limitsFor } from '../data/packing.ts';
 import {
   compareWithGeneration,
   equalScoresWarning,
@@ -22,191 +25,280 @@ import {
   requireUnitRatioAtStart,
   requireZeroKlAtStart,
 } from '../monitor/invariants.ts';
-import { generalisedAdvantages, tokenRewards, whiten } from '../objectives/advantages.ts';
-import { adaptKlCoefficient, rolloutTokenKl, sequenceKl } from '../objectives/kl.ts';
+import { explainedVariance, generalisedAdvantages, tokenRewards, whiten } from '../objectives/advantages.ts';
+import { adaptKlCoefficient, type KlEstimator, rolloutTokenKl, sequenceKl } from '../objectives/kl.ts';
+import { policyLoss, ratioVariance, valueLoss } from '../objectives/ppo.ts';
+import type { Rollout } from '../rollouts/collect.ts';
+import { mean, meanMeasure, sum, textMeasures, tokenMean } from '../rollouts/metrics.ts';
+import {
+  closeRewards,
+  loadParticipants,
+  type OnPolicy,
+  type OnPolicyOptions,
+  type Participants,
+  type RewardSpecs,
+  rewardSpecsOf,
+  startRollouts,
+} from '../rollouts/on-policy.ts';
+import { scoreRollouts, watchedMetrics } from '../rollouts/scores.ts';
+import { restoreState, saveState, type Totals } from '../rollouts/state.ts';
+import { gatherStatistics, layOut, type MiniBatch, type Statistics } from '../rollouts/statistics.ts';
+import { eachBatch, onEveryToken, passesOver, tokenMicroBatch } from '../rollouts/update.ts';
 import type { RunEvent } from '../run/events.ts';
 import { createTrainer, learningRateAt } from '../run/gradient-learner.ts';
 import { openRun } from '../run/open-run.ts';
-import { collectRollouts, type Rollout, rolloutSeed } from '../run/rollouts.ts';
-import { type Learner, runTraining, type Update } from '../run/training-run.ts';
-import { TokenPasses } from '../scoring/heads.ts';
-import { byRow, tokenBatches } from '../scoring/layout.ts';
-import { type Estimated, type Judged, updateBatches } from './ppo-graphs.ts';
-import { Health } from './ppo-health.ts';
-import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
-import type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
-import { paidScores, unpaidMeasures } from './ppo-scores.ts';
-import { assemble, type PpoParts } from './ppo-setup.ts';
-import { PpoState, type Totals } from './ppo-state.ts';
+import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
+import { tokenStatistics, tokenValues } from '../scoring/heads.ts';
 
-export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
+export type { RewardSpecs } from '../rollouts/on-policy.ts';
+
+export interface PpoOptions extends OnPolicyOptions {
+  /** Value model initialisation; default the first reward model, else the policy with a head of zeros. */
+  valueModel?: string;
+  /** Completions of each prompt. */
+  samples: number;
+  /** Passes over a step's rollouts, in mini-batches of so many completions, each an update. */
+  ppoEpochs: number;
+  miniBatchSize: number;
+  valueLearningRate: number;
+  /** KL penalty coefficient β at the start. */
+  beta: number;
+  klEstimator: KlEstimator;
+  /** Sequence KL that β is adapted to, nats; absent: β stays. */
+  klTarget?: number;
+  /** Episodes in which β could change by a fifth. */
+  klHorizon: number;
+  gamma: number;
+  lambda: number;
+  clipRange: number;
+  valueClipRange: number;
+  dualClip?: number;
+  missingEos: 'replace' | 'subtract';
+  whitenAdvantages: boolean;
+  whitenRewards: boolean;
+}
+
+export interface PpoResult extends RunResult, Totals {}
 
 /**
- * Trains a policy by PPO.
- * @param options.specs instead of what `reward`, `watch` and `ensemble` say
+ * Trains a policy by PPO, and saves its value model in the run's folder value-model.
  * @throws UserError before any training when models, rewards or prompts cannot be used; the signal's reason when it
  * aborts before the first step
  */
 export async function ppo(
-  { specs, ...options }: PpoOptions & { specs?: RewardSpecs },
+  { specs: given, ...options }: PpoOptions & { specs?: RewardSpecs },
   context: JobContext<RunEvent>,
 ): Promise<PpoResult> {
   const run = openRun('ppo', options, context);
   try {
+    requireMeaning(options);
     const backend = await openBackend(options);
-    const parts = await assemble(options, specs, backend, run.setAside);
-    const learner = await PpoLearner.create(options, parts, backend, context.signal);
-    const result = await runTraining(learner, options, run.folder, context, 'ppo');
-    await parts.rewards.close();
-    await parts.watched.close();
-    await parts.ensemble.close();
-    return { ...result, ...learner.totals };
+    const specs = given ?? rewardSpecsOf(options);
+    const parents = options.valueModel === undefined ? [] : [options.valueModel];
+    const loading = { usesReference: true, backend, onFault: run.setAside, parents };
+    const parts = await loadParticipants(options, specs, loading);
+    try {
+      const valueModel = await startingValueModel(options, specs, parts);
+      const starting = { samples: options.samples, hasEntropies: true, backend, signal: context.signal };
+      const wing = await startRollouts(options, parts, starting);
+      const learner = new PpoLearner(options, parts, valueModel, wing, backend);
+      const result = await runTraining(learner, options, run.folder, context, 'ppo');
+      return { ...result, ...wing.totals };
+    } finally {
+      await closeRewards(parts);
+    }
   } finally {
     run.close();
   }
+}
+
+function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore = 0 }: PpoOptions): void {
+  const refuse = (where: string, expected: string, found: number) => {
+    throw new UserError({ where, expected, found: `${found}` });
+  };
+  if (beta === 0 && klTarget !== undefined) {
+    refuse('--beta', 'above 0 with --kl-target, which multiplies it', beta);
+  }
+  if (beta === 0 && onAlarm === 'raise-beta') {
+    refuse('--beta', 'above 0 with --on-alarm raise-beta, which doubles it', beta);
+  }
+  if (missingEos === 'subtract' && missingEosScore < 0) {
+    refuse('--missing-eos-score', 'a penalty of 0 or more with --missing-eos subtract', missingEosScore);
+  }
+}
+
+/**
+ * The value model begins as the first reward model, on the scale of the rewards (weight · (raw − mean) / deviation);
+ * without one, as the policy with a head of zeros, which expects nothing.
+ */
+async function startingValueModel(
+  { valueModel }: PpoOptions,
+  { reward }: RewardSpecs,
+  { policy, bases }: Participants,
+): Promise<Model> {
+  const { config } = policy;
+  const rewardModel = reward.find((spec) => 'model' in spec);
+  const from = valueModel ?? rewardModel?.model;
+  if (from === undefined) return withHeadOfZeros(policy);
+  const { model } = await openWeights(from, { expectKind: ['reward', 'value'], bases });
+  requireOneGraph(`the value model ${from}`, model, policy);
+  const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
+  const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
+  const parameters = new Map(model.parameters);
+  const [bias] = parameters.get(headBias) ?? [0];
+  parameters.set(
+    headWeight,
+    parameters.get(headWeight)!.map((weight) => weight * scale),
+  );
+  parameters.set(headBias, Float32Array.of((bias - mean) * scale));
+  return { kind: 'value', config, adapter: model.adapter, base: model.base, parameters };
+}
+
+function withHeadOfZeros({ config, adapter, base, parameters }: Model): Model {
+  const headed = new Map(parameters)
+    .set(headWeight, new Float32Array(config.hiddenSize))
+    .set(headBias, new Float32Array(1));
+  headed.delete('lm_head.weight');
+  return copyWeights({ kind: 'value', config, adapter, base, parameters: headed });
+}
+
+interface Estimates {
+  advantages: Float64Array[];
+  returns: Float64Array[];
 }
 
 class PpoLearner implements Learner {
   readonly model: Model;
   readonly totalSteps: number;
   readonly files: readonly Fingerprint[];
-  readonly totals: Totals = { tokensGenerated: 0, tokensTrained: 0, alarms: 0 };
   private readonly options: PpoOptions;
-  private readonly parts: PpoParts;
-  private readonly signal: AbortSignal;
-  private readonly order: BatchOrder;
-  private readonly generator: Generator;
-  private readonly passes: TokenPasses;
-  private readonly trainers: { policy: UpdateStep; critic: UpdateStep };
-  private readonly health: Health;
-  private readonly kept: PpoState;
+  private readonly parts: Participants;
+  private readonly valueModel: Model;
+  private readonly wing: OnPolicy;
+  private readonly trainers: { policy: UpdateStep; value: UpdateStep };
   private beta: number;
 
-  static async create(options: PpoOptions, parts: PpoParts, backend: Backend, signal: AbortSignal) {
-    const passes = new TokenPasses(backend);
-    const health = await Health.learn(options, parts, backend, passes, signal);
-    return new PpoLearner(options, parts, backend, signal, passes, health);
-  }
-
-  private constructor(
-    options: PpoOptions,
-    parts: PpoParts,
-    backend: Backend,
-    signal: AbortSignal,
-    passes: TokenPasses,
-    health: Health,
-  ) {
-    [this.options, this.parts, this.signal] = [options, parts, signal];
-    [this.passes, this.health] = [passes, health];
-    const { policy, critic, prompts, files, tokenizer } = parts;
-    [this.model, this.files, this.beta] = [policy, files, options.beta];
-    const { seed, batchSize, epochs, generationBatchSize } = options;
-    this.order = createBatchOrder({ seed, batchSize, count: prompts.length });
-    this.totalSteps = this.order.stepsForEpochs(epochs);
-    const generation = { batchSize: generationBatchSize, tokenizer: tokenizer.tokenizer };
-    this.generator = new Generator(backend, policy, generation);
+  constructor(options: PpoOptions, parts: Participants, valueModel: Model, wing: OnPolicy, backend: Backend) {
+    [this.options, this.parts, this.valueModel, this.wing] = [options, parts, valueModel, wing];
+    [this.model, this.files, this.totalSteps] = [parts.policy, parts.files, wing.totalSteps];
+    this.beta = options.beta;
     this.trainers = {
-      policy: createTrainer(backend, policy, options),
-      critic: createTrainer(backend, critic, options),
+      policy: createTrainer(backend, parts.policy, options),
+      value: createTrainer(backend, valueModel, options),
     };
-    this.kept = new PpoState(parts, this.trainers, health);
-    this.totals.tokensGenerated = health.tokensGenerated;
   }
 
   async update(step: number, record: (event: RunEvent) => void): Promise<Update> {
-    const rollouts = await this.act(step);
-    const scores = await paidScores(this.parts.rewards, rollouts, this.options);
-    const judged = await this.judge(rollouts);
-    const kl = rolloutTokenKl(this.options.klEstimator, judged);
-    if (step === 0 && this.parts.isOwnReference) requireZeroKlAtStart(kl, judged.isResponseToken);
-    const estimated = this.estimate(scores, kl, judged);
-    const { metrics, warnings } = await this.describe(rollouts, scores, kl, judged, estimated);
+    const { options, parts, wing } = this;
+    const rollouts = await wing.rollouts(step);
+    const scores = await scoreRollouts(parts.rewards, rollouts, options);
+    const { miniBatches, statistics } = await this.statisticsOf(rollouts);
+    const kl = rolloutTokenKl(options.klEstimator, statistics);
+    if (step === 0 && parts.isOwnReference) requireZeroKlAtStart(kl);
+    const estimates = this.estimate(scores, kl, statistics);
+    const { metrics, warnings } = await this.describe(rollouts, scores, kl, statistics, estimates);
     for (const message of warnings) record({ type: 'warning', step: step + 1, message });
-    const verdict = await this.health.judge(step, rollouts.length, metrics, record);
-    this.totals.alarms = this.health.alarms;
-    if (verdict.stop !== undefined) return this.stop(step, verdict.stop, metrics);
-    const learnt = await this.learn(step, judged, estimated);
+    const outlook = await wing.health.check(step, rollouts.length, metrics, record);
+    wing.totals.alarms = wing.health.alarms;
+    if (outlook.stop !== undefined) {
+      const reason = `${outlook.stop}, at step ${step + 1}: ${await wing.health.goBack()}`;
+      return { kind: 'stopped', reason, tokens: 0, metrics };
+    }
+    const results = await this.learn(step, miniBatches, statistics, estimates);
     const { beta } = this;
-    this.beta = this.adapt(metrics['objective/kl'], rollouts.length) * verdict.betaFactor;
+    this.beta = this.adaptedBeta(metrics['objective/kl'], rollouts.length) * outlook.betaFactor;
     const [{ prompt, text, tokens }] = rollouts;
     const episode = { ids: [...tokens.ids], kl: [...kl[0]], score: scores[0] };
     record({ type: 'sample', step: step + 1, prompt: prompt.text ?? '', completion: text, episode });
-    return this.tell(step, rollouts, learnt, { ...metrics, beta });
-  }
-
-  /** Answers of the policy as it is now. */
-  private async act(step: number): Promise<Rollout[]> {
-    const { options, parts, signal } = this;
-    const indices = this.order.rowsForStep(step);
-    const prompts = indices.map((index) => parts.prompts[index]);
-    const seeds = indices.map((_, i) => rolloutSeed(options.seed, step, i));
-    const sampling = { ...options, stopIds: parts.tokenizer.stopIds };
-    const rollouts = await collectRollouts(this.generator, prompts, seeds, sampling, signal);
-    this.totals.tokensGenerated += sum(rollouts.map(({ actions }) => actions.length));
-    return rollouts;
+    return this.report(step, rollouts, results, { ...metrics, beta });
   }
 
   /** log π_old, log π_ref and V of every action, in the very batches that will be trained on. */
-  private async judge(rollouts: readonly Rollout[]): Promise<Judged> {
-    const { passes, parts, options } = this;
-    const judged: Judged = {
-      ...{ miniBatches: [], oldLogProbs: [], referenceLogProbs: [], entropies: [], values: [] },
-      isResponseToken: rollouts.map(({ actions }) => new Uint8Array(actions.length).fill(1)),
+  private async statisticsOf(
+    rollouts: readonly Rollout[],
+  ): Promise<{ miniBatches: MiniBatch[]; statistics: Statistics }> {
+    const { parts, options, valueModel, wing } = this;
+    const { policy, reference } = parts;
+    const rows = rollouts.map(({ tokens }) => tokens);
+    const miniBatches = layOut(rows, policy, options);
+    const models = { policy, reference, valueModel };
+    return {
+      miniBatches,
+      statistics: await gatherStatistics(wing.passes, miniBatches, models, options.temperature),
     };
-    for (let from = 0; from < rollouts.length; from += options.miniBatchSize) {
-      const rows = rollouts.slice(from, from + options.miniBatchSize).map(({ tokens }) => tokens);
-      const batches = tokenBatches(rows, limitsFor(parts.policy.config, options.microBatchTokens));
-      judged.miniBatches.push({ from, batches, tokens: sum(batches.map(({ count }) => count)) });
-      for (const batch of batches) {
-        const old = await passes.logProbs(batch, parts.policy, options.temperature);
-        const reference = await passes.logProbs(batch, parts.reference, options.temperature);
-        judged.oldLogProbs.push(...byRow(batch, old.logProbs));
-        judged.entropies.push(...byRow(batch, old.entropy));
-        judged.referenceLogProbs.push(...byRow(batch, reference.logProbs));
-        judged.values.push(...byRow(batch, await passes.values(batch, parts.critic)));
-      }
-    }
-    return judged;
   }
 
   /** r_t = −β·kl_t, the score on the last token; from them advantages and returns. */
-  private estimate(scores: Float64Array, klPerToken: Float64Array[], judged: Judged): Estimated {
+  private estimate(scores: Float64Array, klPerToken: Float64Array[], { values }: Statistics): Estimates {
     const { whitenRewards, whitenAdvantages } = this.options;
-    const { isResponseToken, values } = judged;
-    const paid = tokenRewards({ klPerToken, scores, isResponseToken }, this.beta);
-    const rewards = whitenRewards ? whiten(paid, isResponseToken, { keepMean: true }) : paid;
-    const { advantages, returns } = generalisedAdvantages({ rewards, values, isResponseToken }, this.options);
-    return { advantages: whitenAdvantages ? whiten(advantages, isResponseToken) : advantages, returns };
+    const penalised = tokenRewards({ klPerToken, scores }, this.beta);
+    const rewards = whitenRewards ? whiten(penalised, { keepMean: true }) : penalised;
+    const { advantages, returns } = generalisedAdvantages({ rewards, values }, this.options);
+    return { advantages: whitenAdvantages ? whiten(advantages) : advantages, returns };
   }
 
-  /** The clipped objective and the critic's error, an update of each for every mini-batch. */
-  private async learn(step: number, judged: Judged, estimated: Estimated) {
+  /** The clipped objective and the value model's error, an update of each for every mini-batch. */
+  private async learn(
+    step: number,
+    miniBatches: readonly MiniBatch[],
+    statistics: Statistics,
+    estimates: Estimates,
+  ): Promise<{ policy: StepResult[]; value: StepResult[] }> {
     const { options, totalSteps, trainers } = this;
-    const learnt: { policy: StepResult[]; critic: StepResult[] } = { policy: [], critic: [] };
-    const random = new Random(options.seed, 'rollouts');
+    const results: { policy: StepResult[]; value: StepResult[] } = { policy: [], value: [] };
     const share = learningRateAt({ ...options, learningRate: 1 }, step, totalSteps);
-    for (let epoch = 0; epoch < options.ppoEpochs; epoch++) {
-      const order = random.permutation(judged.miniBatches.length, step * options.ppoEpochs + epoch);
-      for (const index of order) {
-        const own = updateBatches(
-          this.model.config,
-          judged.miniBatches[index],
-          { ...judged, ...estimated },
-          options,
-        );
-        const policy = await trainers.policy.step(own.policy, share * options.learningRate);
-        const { approximateKl, ratioSquaredDeviation } = policy.measures;
-        if (learnt.policy.length === 0)
-          requireUnitRatioAtStart(step, { approximateKl, ratioSquaredDeviation });
-        learnt.policy.push(policy);
-        learnt.critic.push(await trainers.critic.step(own.critic, share * options.valueLearningRate));
+    const passes = { seed: options.seed, step, passes: options.ppoEpochs };
+    for (const miniBatch of passesOver(miniBatches, passes)) {
+      const { policy, value } = this.lossesOf(miniBatch, statistics, estimates);
+      const updated = await trainers.policy.step(policy, share * options.learningRate);
+      const { approximateKl, ratioSquaredDeviation } = updated.measures;
+      if (results.policy.length === 0) {
+        requireUnitRatioAtStart(step, { approximateKl, ratioSquaredDeviation });
       }
+      results.policy.push(updated);
+      results.value.push(await trainers.value.step(value, share * options.valueLearningRate));
     }
-    return learnt;
+    return results;
   }
 
-  /** β, held where it is or adapted to the KL that is wanted. */
-  private adapt(klNats: number, episodes: number): number {
+  /** Means run over all of the mini-batch's tokens. */
+  private lossesOf(
+    miniBatch: MiniBatch,
+    { oldLogProbs, values }: Statistics,
+    { advantages, returns }: Estimates,
+  ) {
+    const { options, model } = this;
+    const { config } = model;
+    const weight = 1 / miniBatch.tokens;
+    const policy = eachBatch(miniBatch, (batch, own) => {
+      const old = own(oldLogProbs);
+      const weights = onEveryToken(
+        old.map(() => weight),
+        old,
+      );
+      const numbers = { oldLogProbs: old, advantages: own(advantages), weights };
+      return tokenMicroBatch(batch, numbers, (parameters, given) => {
+        const { logProbs, entropy } = tokenStatistics(config, parameters, batch, options.temperature);
+        const { loss, measures } = policyLoss({ newLogProbs: logProbs, ...given }, options);
+        return { loss, measures: { ...measures, entropy: total(multiply(entropy, given.weights)) } };
+      });
+    });
+    const value = eachBatch(miniBatch, (batch, own) => {
+      const old = own(values);
+      const weights = onEveryToken(
+        old.map(() => weight),
+        old,
+      );
+      const numbers = { oldValues: old, returns: own(returns), weights };
+      return tokenMicroBatch(batch, numbers, (parameters, given) =>
+        valueLoss({ newValues: tokenValues(config, parameters, batch), ...given }, options),
+      );
+    });
+    return { policy, value };
+  }
+
+  /** β, fixed or adapted to the target KL. */
+  private adaptedBeta(klNats: number, episodes: number): number {
     const { klTarget: targetNats, klHorizon: horizon } = this.options;
     if (targetNats === undefined) return this.beta;
     return adaptKlCoefficient(this.beta, { klNats, episodes }, { targetNats, horizon });
@@ -216,84 +308,110 @@ class PpoLearner implements Learner {
     rollouts: readonly Rollout[],
     scores: Float64Array,
     kl: Float64Array[],
-    judged: Judged,
-    { returns }: Estimated,
-  ) {
-    const { isResponseToken, values, entropies } = judged;
-    const sequenceKls = sequenceKl(rolloutTokenKl('k1', judged), isResponseToken);
+    statistics: Statistics,
+    { returns }: Estimates,
+  ): Promise<{ metrics: Record<string, number>; warnings: string[] }> {
+    const { values, entropies, oldLogProbs } = statistics;
+    const sequenceKls = sequenceKl(rolloutTokenKl('k1', statistics));
     const difference = compareWithGeneration({
       generationLogProbs: rollouts.map(({ generationLogProbs }) => generationLogProbs),
-      trainingLogProbs: judged.oldLogProbs,
-      isResponseToken,
+      trainingLogProbs: oldLogProbs,
     });
-    const numbers = {
-      ...{ scores, sequenceKls, entropies, values, returns, isResponseToken },
-      penalties: Float64Array.from(kl, (row) => -this.beta * sum(row)),
-      generationDifference: difference.largest,
-    };
+    const penalties = Float64Array.from(kl, (row) => -this.beta * sum(row));
+    const variance = explainedVariance(values, returns);
     const warnings = [difference.warning, equalScoresWarning(scores), negativeKlWarning(sequenceKls)];
     return {
       metrics: {
-        ...rolloutMetrics(rollouts, numbers, this.health.ngrams),
-        ...(await unpaidMeasures(this.parts, rollouts)),
+        'objective/kl': mean(sequenceKls),
+        'objective/scores': mean(scores),
+        'objective/non_score_reward': mean(penalties),
+        'objective/rlhf_reward': mean(scores) + mean(penalties),
+        'objective/entropy': mean(entropies.map((row) => sum(row))),
+        'policy/entropy': tokenMean(entropies),
+        'val/num_eos_tokens': rollouts.filter(({ hasEos }) => hasEos).length,
+        // NaN, which JSON does not have, where all returns are equal.
+        ...(Number.isFinite(variance) && { 'val/explained_variance': variance }),
+        'generation/log_prob_difference': difference.largest,
+        ...textMeasures(rollouts, this.wing.health.ngrams),
+        ...(await watchedMetrics(this.parts, rollouts)),
       },
       warnings: warnings.filter((warning) => warning !== undefined),
     };
   }
 
-  private tell(
+  private report(
     step: number,
     rollouts: readonly Rollout[],
-    { policy, critic }: { policy: StepResult[]; critic: StepResult[] },
+    { policy, value }: { policy: StepResult[]; value: StepResult[] },
     metrics: Record<string, number>,
   ): Update {
-    const tokens = this.options.ppoEpochs * sum(rollouts.map(({ tokens: { ids } }) => ids.length));
-    this.totals.tokensTrained += tokens;
-    const isFaulty = [...policy, ...critic].some(({ isUpdated }) => !isUpdated);
+    const { options, parts, totalSteps, wing } = this;
+    const tokens = options.ppoEpochs * sum(rollouts.map(({ tokens: { ids } }) => ids.length));
+    wing.totals.tokensTrained += tokens;
+    const isFaulty = [...policy, ...value].some(({ isUpdated }) => !isUpdated);
     if (isFaulty) return { kind: 'skipped', reason: 'a loss or gradient was not finite', isFaulty, tokens };
-    const updates = updateMetrics(policy, critic);
+    const loss = mean(policy.map((result) => result.loss));
+    const ratio = meanMeasure(policy, 'ratioMean');
     return {
       kind: 'updated',
       tokens,
       event: {
-        epoch: ((step + 1) * this.options.batchSize) / this.parts.prompts.length,
-        loss: updates['loss/policy'],
+        epoch: ((step + 1) * options.batchSize) / parts.prompts.length,
+        loss,
         gradientNorm: mean(policy.map(({ gradientNorm }) => gradientNorm)),
-        learningRate: learningRateAt(this.options, step, this.totalSteps),
-        metrics: { ...metrics, ...updates },
+        learningRate: learningRateAt(options, step, totalSteps),
+        metrics: {
+          ...metrics,
+          'policy/approxkl': meanMeasure(policy, 'approximateKl'),
+          'policy/clipfrac': meanMeasure(policy, 'clipFraction'),
+          'loss/policy': loss,
+          'loss/value': mean(value.map((result) => result.loss)),
+          'val/clipfrac': meanMeasure(value, 'clipFraction'),
+          'val/ratio': ratio,
+          'val/ratio_var': ratioVariance(ratio, meanMeasure(policy, 'ratioSquaredDeviation')),
+          'gradient_norm/value': mean(value.map(({ gradientNorm }) => gradientNorm)),
+        },
       },
     };
   }
 
-  /** The run ends with the last healthy weights. */
-  private async stop(step: number, reason: string, metrics: Record<string, number>): Promise<Update> {
-    const told = `${reason}, at step ${step + 1}: ${await this.health.goBack(this.model)}`;
-    return { kind: 'stopped', reason: told, tokens: 0, metrics };
-  }
-
-  /** The budget holds for the last update too, which no rollouts have followed. */
+  /** The limit holds for the last update too, which no rollouts have followed. */
   async conclude(): Promise<string | undefined> {
-    if (this.options.klBudget === undefined) return undefined;
-    const judged = await this.judge(await this.act(this.totalSteps));
-    const kl = mean(sequenceKl(rolloutTokenKl('k1', judged), judged.isResponseToken));
-    const reason = this.health.beyondBudget(kl);
-    return reason && `${reason}, after the last update: ${await this.health.goBack(this.model)}`;
+    const { options, parts, valueModel, wing } = this;
+    const { tokenizerFiles, lineage } = parts.policy;
+    await this.trainers.value.download();
+    await saveModel(join(options.out, 'value-model'), { ...valueModel, tokenizerFiles, lineage });
+    if (options.klBudget === undefined) return undefined;
+    const { statistics } = await this.statisticsOf(await wing.rollouts(this.totalSteps));
+    const reason = wing.health.beyondLimit(mean(sequenceKl(rolloutTokenKl('k1', statistics))));
+    return reason && `${reason}, after the last update: ${await wing.health.goBack()}`;
   }
 
-  state(): Promise<{ tensors: NamedTensor[]; rest: object }> {
-    return this.kept.save({ beta: this.beta, totals: this.totals });
+  private stateful() {
+    const { model, valueModel, trainers, wing } = this;
+    return {
+      health: wing.health,
+      trained: {
+        policy: { model, trainer: trainers.policy },
+        value: { model: valueModel, trainer: trainers.value },
+      },
+    };
+  }
+
+  async state(): Promise<{ tensors: NamedTensor[]; rest: object }> {
+    return await saveState(this.stateful(), { beta: this.beta, totals: this.wing.totals });
   }
 
   async restore(saved: { model: Model; tensors: NamedTensor[]; rest: unknown }): Promise<void> {
-    const { beta, totals } = await this.kept.load(saved);
+    const own = await restoreState<{ beta: number; totals: Totals }>(this.stateful(), saved);
+    const { beta, totals } = own;
     this.beta = beta;
-    Object.assign(this.totals, totals);
+    Object.assign(this.wing.totals, totals);
   }
 
   async close(): Promise<void> {
-    await this.generator.close();
-    await this.passes.release();
+    await this.wing.close();
     await this.trainers.policy.close();
-    await this.trainers.critic.close();
+    await this.trainers.value.close();
   }
 }

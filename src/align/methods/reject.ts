@@ -15,15 +15,15 @@ import type { Fingerprint } from '../data/fingerprint.ts';
 import type { Prompt, PromptTemplate } from '../data/prompts.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { bestOfNKlBound } from '../objectives/kl.ts';
+import { loadPromptedPolicy, type PromptedPolicy } from '../rollouts/prompted-policy.ts';
+import { parseRewards } from '../rollouts/reward-specs.ts';
+import { loadRewards, modelsIn, type RewardSpec } from '../rollouts/rewards.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type TrainingOptions } from '../run/gradient-learner.ts';
 import { windowStepSource } from '../run/language-run.ts';
 import { openRun } from '../run/open-run.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
-import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
-import { parseRewards } from './reward-specs.ts';
-import { loadRewards, modelsIn, type RewardSpec } from './rewards.ts';
 import { RoundSamples } from './round-samples.ts';
 import { demonstrationSource } from './sft.ts';
 

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { Generator } from '../../language/generation/generate.ts';
-import { collectRollouts, type RolloutOptions, rolloutSeed } from '../run/rollouts.ts';
+import { collectRollouts, type RolloutOptions, rolloutSeed } from '../rollouts/collect.ts';
+import { type PromptedPolicy, toRewarded } from '../rollouts/prompted-policy.ts';
+import type { Rewards } from '../rollouts/rewards.ts';
 import type { Sample } from './best-of.ts';
-import { type PromptedPolicy, toRewarded } from './prompted-policy.ts';
-import type { Rewards } from './rewards.ts';
 import { appendChunk, keepWholeChunks } from './sample-file.ts';
 
 export interface RoundSamplesOptions extends Omit<RolloutOptions, 'stopIds'> {

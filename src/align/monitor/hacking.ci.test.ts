@@ -59,13 +59,13 @@ describe('rates of the hacking monitor', () => {
   });
 
   it.each<[string, (progress: number) => PolicyPortrait, HackingMonitorOptions]>([
-    ['tiny answers', (p) => ({ instead: { tiny: p } }), {}],
-    ['endless answers', (p) => ({ instead: { endless: p } }), {}],
-    ['repeating answers', (p) => ({ instead: { repeating: p } }), {}],
+    ['tiny completions', (p) => ({ instead: { tiny: p } }), {}],
+    ['endless completions', (p) => ({ instead: { endless: p } }), {}],
+    ['repeating completions', (p) => ({ instead: { repeating: p } }), {}],
     ['entropy collapse', (p) => ({ entropyFactor: 0.05 ** p }), {}],
     ['KL beyond a set budget', (p) => ({ klNats: 8 + 20 * p }), { klBudget: 15 }],
     ['KL without a set budget', (p) => ({ klNats: 8 + 100 * p }), {}],
-    ['hollow answers', (p) => ({ instead: { hollow: p }, klNats: 8 + 20 * p, scoreGain: 2 + 2 * p }), {}],
+    ['hollow completions', (p) => ({ instead: { hollow: p }, klNats: 8 + 20 * p, scoreGain: 2 + 2 * p }), {}],
   ])('all of twenty runs with %s alarm within ten observations of their ruin', (_, ruin, options) => {
     const policyOf = (seed: number): PolicyAt => {
       const healthy = someHealthyPolicy(seed);

@@ -43,9 +43,9 @@ describe('the hacking monitor', () => {
     }
   });
 
-  it('stays silent while PPO makes answers readable, and longer', () => {
+  it('stays silent while PPO makes completions readable, and longer', () => {
     const meanLength = (kind: 'sft' | 'clear') =>
-      pools.answers[kind].reduce((sum, { ids }) => sum + ids.length, 0) / pools.answers[kind].length;
+      pools.completions[kind].reduce((sum, { ids }) => sum + ids.length, 0) / pools.completions[kind].length;
     expect(meanLength('clear')).toBeGreaterThan(1.08 * meanLength('sft'));
     for (let seed = 1; seed <= 6; seed++) {
       expect(alarmsOf(new ImaginedRun(pools, seed, usual), healthyPolicy, 40)).toEqual([]);
@@ -53,8 +53,8 @@ describe('the hacking monitor', () => {
   });
 
   it.each<[string, (progress: number) => PolicyPortrait, HackingMonitorOptions]>([
-    ['answers of ten tokens', (p) => ({ instead: { tiny: p } }), {}],
-    ['answers that repeat themselves without an end', (p) => ({ instead: { endless: p } }), {}],
+    ['completions of ten tokens', (p) => ({ instead: { tiny: p } }), {}],
+    ['completions that repeat themselves without an end', (p) => ({ instead: { endless: p } }), {}],
     [
       'a repeated line and a KL beyond the budget',
       (p) => ({ instead: { repeating: p }, klNats: 60 * p }),
@@ -62,9 +62,9 @@ describe('the hacking monitor', () => {
     ],
     ['an entropy of a twentieth', (p) => ({ entropyFactor: 0.95 ** (60 * p) }), {}],
     ['a KL past the budget that was set', (p) => ({ klNats: 8 + 20 * p }), { klBudget: 15 }],
-    ['a KL past twice the entropy of an answer', (p) => ({ klNats: 8 + 80 * p }), {}],
+    ['a KL past twice the entropy of a completion', (p) => ({ klNats: 8 + 80 * p }), {}],
     [
-      'hollow answers that the reward model loves',
+      'hollow completions that the reward model loves',
       (p) => ({
         instead: { hollow: p },
         scoreGain: 2 + 2 * p,
@@ -136,22 +136,26 @@ describe('the hacking monitor', () => {
   });
 
   it('does not judge what the reference did not measure', () => {
-    const answers = Array.from({ length: 32 }, (_, i) => ({ ids: [1, 2, 3, i], hasEos: true }));
-    const monitor = createHackingMonitor(answers);
-    const { signals } = monitor.observe({ step: 1, answers: 8, measures: { length: 4, 'objective/kl': 99 } });
+    const completions = Array.from({ length: 32 }, (_, i) => ({ ids: [1, 2, 3, i], hasEos: true }));
+    const monitor = createHackingMonitor(completions);
+    const { signals } = monitor.observe({
+      step: 1,
+      completions: 8,
+      measures: { length: 4, 'objective/kl': 99 },
+    });
     expect(signals.map(({ name }) => name)).toEqual(['length']);
   });
 
   it.each([
-    ['too few answers', () => createHackingMonitor([{ ids: [1], hasEos: true }]), 'expected 32 or more'],
+    ['too few completions', () => createHackingMonitor([{ ids: [1], hasEos: true }]), 'expected 32 or more'],
     ['a budget of 0', () => new ImaginedRun(pools, 1, usual, { klBudget: 0 }), 'klBudget: expected'],
     [
-      'an entropy of some answers only',
+      'an entropy of some completions only',
       () =>
         createHackingMonitor(
           Array.from({ length: 40 }, (_, i) => ({ ids: [i], hasEos: true, ...(i && { entropy: 1 }) })),
         ),
-      'entropy of reference answer 0: expected a finite number, as others have, got undefined',
+      'entropy of reference completion 0: expected a finite number, as others have, got undefined',
     ],
     ['a state of another version', () => restoreHackingMonitor({ version: 2 } as never), 'got {"version":2}'],
     [
@@ -159,7 +163,7 @@ describe('the hacking monitor', () => {
       () =>
         new ImaginedRun(pools, 1, usual).monitor.observe({
           step: 7,
-          answers: 1,
+          completions: 1,
           measures: { 'objective/kl': Number.NaN },
         }),
       'monitor, step 7: expected finite numbers, got objective/kl = NaN',

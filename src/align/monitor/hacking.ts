@@ -12,7 +12,7 @@ import {
   learnBaseline,
   type MeasureName,
   type RangedName,
-  type ReferenceAnswer,
+  type ReferenceCompletion,
   rangeRules,
   type SignalFamily,
   type SignalName,
@@ -24,10 +24,10 @@ export type AlarmAction = (typeof alarmActions)[number];
 export interface HackingMonitorOptions {
   /** Default warn. */
   action?: AlarmAction;
-  /** Nats an answer. Default: the mean entropy of a reference answer, where entropies are given. */
+  /** nats per completion. Default: the mean entropy of a reference completion, where entropies are given. */
   klBudget?: number;
-  /** Default 1. Answers to one prompt stand side by side, in the reference too, and count as one for chance. */
-  answersPerPrompt?: number;
+  /** Default 1. Completions to one prompt stand side by side, in the reference too, and count as one for chance. */
+  completionsPerPrompt?: number;
   /** Observations in a row that a signal must be outside. Default 3. */
   persistence?: number;
   /** Observations after an alarm without another. Default 10. */
@@ -40,7 +40,7 @@ export interface HackingMonitorOptions {
 export interface Observation {
   step: number;
   /** In the batch. */
-  answers: number;
+  completions: number;
   measures: Partial<Record<MeasureName, number>>;
 }
 
@@ -97,7 +97,7 @@ export interface HackingMonitor {
 
 const defaults: HackingMonitorState['options'] = {
   action: 'warn',
-  answersPerPrompt: 1,
+  completionsPerPrompt: 1,
   persistence: 3,
   quiet: 10,
   betaFactor: 2,
@@ -105,15 +105,16 @@ const defaults: HackingMonitorState['options'] = {
 
 /**
  * A monitor that knows the SFT model's own ranges.
- * @param reference 32 or more answers by the SFT model, sampled as the rollouts will be; some 128 to 256 are better
+ * @param reference 32 or more completions by the SFT model, sampled as the rollouts will be; some 128 to 256 are better
  * @throws UserError when there are too few, a measure is given for some only, or an option makes no sense
  */
 export function createHackingMonitor(
-  reference: readonly ReferenceAnswer[],
+  reference: readonly ReferenceCompletion[],
   options: HackingMonitorOptions = {},
 ): HackingMonitor {
   const complete = { ...defaults, ...withoutUndefined(options) };
-  for (const name of ['answersPerPrompt', 'persistence'] as const) requireAtLeast(name, complete[name], 1);
+  for (const name of ['completionsPerPrompt', 'persistence'] as const)
+    requireAtLeast(name, complete[name], 1);
   if (options.klBudget !== undefined) requireAtLeast('klBudget', options.klBudget, Number.MIN_VALUE);
   requireAtLeast('quiet', complete.quiet, 0);
   requireAtLeast('betaFactor', complete.betaFactor, 1);
@@ -162,13 +163,13 @@ class RangeMonitor implements HackingMonitor {
     return { signals, alarm: this.alarm(persistent) };
   }
 
-  private rangeSignals({ answers, measures }: Observation): ObservedSignal[] {
+  private rangeSignals({ completions, measures }: Observation): ObservedSignal[] {
     const { baseline, options } = this.own;
     return (Object.keys(rangeRules) as RangedName[]).flatMap((name) => {
       const [value, statistics] = [measures[name], baseline.statistics[name]];
       if (value === undefined || !statistics) return [];
-      const { answersPerPrompt } = options;
-      return [judge(name, value, boundsOf(name, statistics, { answers, answersPerPrompt }))];
+      const { completionsPerPrompt } = options;
+      return [judge(name, value, boundsOf(name, statistics, { completions, completionsPerPrompt }))];
     });
   }
 
@@ -176,7 +177,7 @@ class RangeMonitor implements HackingMonitor {
   private klSignals({ measures }: Observation): ObservedSignal[] {
     const kl = measures['objective/kl'];
     const { options, baseline, klHistory } = this.own;
-    const budget = options.klBudget ?? baseline.answerEntropy;
+    const budget = options.klBudget ?? baseline.completionEntropy;
     if (kl === undefined || budget === undefined) return [];
     klHistory.push(kl);
     if (klHistory.length > accelerationWindow) klHistory.shift();
@@ -205,7 +206,7 @@ class RangeMonitor implements HackingMonitor {
     const facts = persistent.map(describeSignal).join(', ');
     const signals = persistent.map(({ isOutside, isExtreme, ...signal }) => signal);
     const message =
-      `the answers are no longer like the SFT model's: ${facts}, for ${persistence} observations or ` +
+      `the completions are no longer like the SFT model's: ${facts}, for ${persistence} observations or ` +
       `more; the reward may be hacked. Last step without these signs: ${healthyStep}`;
     return { message, signals, response: responses[action] };
   }

@@ -11,24 +11,25 @@ import {
 } from './invariants.ts';
 
 describe('the first step', () => {
-  it('passes when the KL of every response token is 0, whatever padding holds', () => {
-    expect(() => requireZeroKlAtStart([[0, -0, Number.NaN]], [[1, 1, 0]])).not.toThrow();
+  it('passes when the KL of every token is 0', () => {
+    expect(() => requireZeroKlAtStart([[0, -0]])).not.toThrow();
   });
 
   it('refuses the smallest float32 difference, and names its token', () => {
     const kl = [new Float32Array([0, 0]), new Float32Array([0, 2 ** -149])];
-    const all = [new Uint8Array([1, 1]), new Uint8Array([1, 1])];
-    expect(() => requireZeroKlAtStart(kl, all)).toThrow(
-      'step 0: KL to the reference, answer 1, token 1: expected exactly 0',
+    expect(() => requireZeroKlAtStart(kl)).toThrow(
+      'step 0: KL to the reference, completion 1, token 1: expected exactly 0',
     );
   });
 
   it('refuses NaN', () => {
-    expect(() => requireZeroKlAtStart([[Number.NaN]], [[1]])).toThrow('got NaN nats');
+    expect(() => requireZeroKlAtStart([[Number.NaN]])).toThrow('got NaN nats');
   });
 
   it('refuses rows that do not agree', () => {
-    expect(() => requireZeroKlAtStart([[0]], [[1, 1]])).toThrow(ShapeError);
+    expect(() => compareWithGeneration({ generationLogProbs: [[0]], trainingLogProbs: [[1, 1]] })).toThrow(
+      ShapeError,
+    );
   });
 
   it('has ratios of 1, to the last bit', () => {
@@ -44,24 +45,13 @@ describe('the first step', () => {
 });
 
 describe('generation against training', () => {
-  const isResponseToken = [
-    [1, 1, 0],
-    [1, 0, 0],
-  ];
-  const training = [
-    [-1, -2, 0],
-    [-3, 0, 0],
-  ];
+  const training = [[-1, -2], [-3]];
 
-  it('finds the largest and the mean difference over response tokens', () => {
-    const generation = [
-      [-1, -2.00003, 9],
-      [-3.00006, 9, 9],
-    ];
+  it('finds the largest and the mean difference over all tokens', () => {
+    const generation = [[-1, -2.00003], [-3.00006]];
     const { largest, mean, place, warning } = compareWithGeneration({
       generationLogProbs: generation,
       trainingLogProbs: training,
-      isResponseToken,
     });
     expect(largest).toBeCloseTo(6e-5, 12);
     expect(mean).toBeCloseTo(3e-5, 12);
@@ -70,25 +60,21 @@ describe('generation against training', () => {
   });
 
   it('warns beyond a ten-thousandth of a nat', () => {
-    const generation = [
-      [-1, -2.5, 0],
-      [-3, 0, 0],
-    ];
+    const generation = [[-1, -2.5], [-3]];
     const { warning } = compareWithGeneration({
       generationLogProbs: generation,
       trainingLogProbs: training,
-      isResponseToken,
     });
-    expect(warning).toContain('disagree by 5.0e-1 nats on a token (answer 0, token 1; mean 1.7e-1');
+    expect(warning).toContain('disagree by 5.0e-1 nats on a token (completion 0, token 1; mean 1.7e-1');
   });
 
   it('refuses what is not a number, and batches without a token', () => {
-    const rows = { generationLogProbs: [[Number.NaN]], trainingLogProbs: [[-1]], isResponseToken: [[1]] };
+    const rows = { generationLogProbs: [[Number.NaN]], trainingLogProbs: [[-1]] };
     expect(() => compareWithGeneration(rows)).toThrow(
-      'answer 0, token 0: expected two numbers, got NaN and -1',
+      'completion 0, token 0: expected two numbers, got NaN and -1',
     );
-    expect(() => compareWithGeneration({ ...rows, isResponseToken: [[0]] })).toThrow(
-      'expected a response token',
+    expect(() => compareWithGeneration({ generationLogProbs: [[]], trainingLogProbs: [[]] })).toThrow(
+      'expected at least one token',
     );
   });
 });
@@ -105,7 +91,7 @@ describe('values', () => {
 describe('rewards', () => {
   it('that are all equal are worth a warning', () => {
     expect(equalScoresWarning([2, 2, 2])).toBe(
-      'all 3 answers have the score 2: this update learns nothing from the reward',
+      'all 3 completions have the score 2: this update learns nothing from the reward',
     );
     expect(equalScoresWarning([2, 2, 2.5])).toBeUndefined();
     expect(equalScoresWarning([2])).toBeUndefined();

@@ -14,15 +14,13 @@ interface TokenPlace {
  * Before the first update the policy is the reference, computed by the same graph: their difference is 0, not
  * nearly 0.
  * @param klPerToken estimates (any estimator) at step 0, nats
- * @param isResponseToken 1 where a token counts
  * @throws UserError naming the first token at which it is not 0; ShapeError unless the rows agree
  */
-export function requireZeroKlAtStart(klPerToken: Rows, isResponseToken: Rows): void {
-  requireSameRows('KL at the start', { isResponseToken, klPerToken });
-  const place = findToken(klPerToken, isResponseToken, (kl) => kl !== 0);
+export function requireZeroKlAtStart(klPerToken: Rows): void {
+  const place = findToken(klPerToken, (kl) => kl !== 0);
   if (!place) return;
   throw new UserError({
-    where: `step 0: KL to the reference, answer ${place.row}, token ${place.token}`,
+    where: `step 0: KL to the reference, completion ${place.row}, token ${place.token}`,
     expected: 'exactly 0, because policy and reference are still the same model',
     found: `${klPerToken[place.row][place.token]} nats`,
     advice:
@@ -53,7 +51,7 @@ export function requireUnitRatioAtStart(
 const generationToleranceNats = 1e-4;
 
 export interface GenerationDifference {
-  /** Nats a token. */
+  /** Nats per token. */
   largest: number;
   mean: number;
   /** Where the largest is. */
@@ -64,44 +62,43 @@ export interface GenerationDifference {
 /**
  * The generator's log-probabilities against the training graph's, of the same tokens. A difference means that the
  * rollouts were drawn from another distribution than the one that is trained (int8 rollouts always have one).
- * @returns the difference, with a warning beyond 1e-4 nats a token
+ * @returns the difference, with a warning beyond 1e-4 nats per token
  * @throws ShapeError unless the rows agree; UserError when a difference is not a number, or no token counts
  */
 export function compareWithGeneration(rows: {
   generationLogProbs: Rows;
   trainingLogProbs: Rows;
-  isResponseToken: Rows;
 }): GenerationDifference {
-  const { generationLogProbs, trainingLogProbs, isResponseToken } = rows;
-  requireSameRows('generation', { isResponseToken, generationLogProbs, trainingLogProbs });
+  const { generationLogProbs, trainingLogProbs } = rows;
+  requireSameRows('generation', { generationLogProbs, trainingLogProbs });
   const differences = generationLogProbs.map((row, b) =>
     Float64Array.from(row, (logProb, t) => Math.abs(logProb - trainingLogProbs[b][t])),
   );
-  const unknown = findToken(differences, isResponseToken, Number.isNaN);
+  const unknown = findToken(differences, Number.isNaN);
   if (unknown) {
     const { row, token } = unknown;
     const found = `${generationLogProbs[row][token]} and ${trainingLogProbs[row][token]}`;
-    const where = `log-probabilities of generation and training, answer ${row}, token ${token}`;
+    const where = `log-probabilities of generation and training, completion ${row}, token ${token}`;
     throw new UserError({ where, expected: 'two numbers', found });
   }
-  return summarise(differences, isResponseToken);
+  return summarise(differences);
 }
 
-function summarise(differences: Rows, isResponseToken: Rows): GenerationDifference {
+function summarise(differences: Rows): GenerationDifference {
   let [largest, sum, count] = [-1, 0, 0];
   let place: TokenPlace = { row: 0, token: 0 };
-  forEachToken(differences, isResponseToken, (difference, at) => {
+  forEachToken(differences, (difference, at) => {
     if (difference > largest) [largest, place] = [difference, at];
     sum += difference;
     count++;
   });
   if (count === 0) {
-    throw new UserError({ where: 'generation', expected: 'a response token at least', found: 'none' });
+    throw new UserError({ where: 'generation', expected: 'at least one token', found: 'none' });
   }
   const result = { largest, mean: sum / count, place };
   if (largest <= generationToleranceNats) return result;
   const warning =
-    `generation and training disagree by ${largest.toExponential(1)} nats on a token (answer ${place.row}, token ` +
+    `generation and training disagree by ${largest.toExponential(1)} nats on a token (completion ${place.row}, token ` +
     `${place.token}; mean ${result.mean.toExponential(1)}; expected at most 1e-4): the rollouts come from another ` +
     'distribution than the one that is trained';
   return { ...result, warning };
@@ -122,16 +119,16 @@ export function requireFinite(where: string, values: Readonly<Record<string, num
 /** A warning when all scores of a batch are one number: whatever is trained on them learns nothing from them. */
 export function equalScoresWarning(scores: ArrayLike<number>): string | undefined {
   if (scores.length < 2 || Array.from(scores).some((score) => score !== scores[0])) return undefined;
-  return `all ${scores.length} answers have the score ${scores[0]}: this update learns nothing from the reward`;
+  return `all ${scores.length} completions have the score ${scores[0]}: this update learns nothing from the reward`;
 }
 
 /** Standard errors below 0 that chance does not explain. */
 const chanceErrors = 3;
 
 /**
- * A KL is never negative; the mean of its estimates may be by chance only, where the answers were drawn from the
+ * A KL is never negative; the mean of its estimates may be by chance only, where the completions were drawn from the
  * very distribution that scored them. Beyond that, something else was sampled (top-k, another temperature).
- * @param sequenceKls Σ(log π − log π_ref) of each answer, nats
+ * @param sequenceKls Σ(log π − log π_ref) of each completion, nats
  */
 export function negativeKlWarning(sequenceKls: ArrayLike<number>): string | undefined {
   const values = Array.from(sequenceKls);
@@ -141,20 +138,20 @@ export function negativeKlWarning(sequenceKls: ArrayLike<number>): string | unde
   if (values.length < 2 || mean >= -chanceErrors * standardError) return undefined;
   return (
     `the KL to the reference is ${mean.toPrecision(3)} ± ${standardError.toPrecision(2)} nats, below 0: the ` +
-    'answers were not sampled from the distribution that scored them (top-k, top-p or another temperature?)'
+    'completions were not sampled from the distribution that scored them (top-k, top-p or another temperature?)'
   );
 }
 
-function findToken(rows: Rows, isCounted: Rows, test: (value: number) => boolean): TokenPlace | undefined {
+function findToken(rows: Rows, test: (value: number) => boolean): TokenPlace | undefined {
   let found: TokenPlace | undefined;
-  forEachToken(rows, isCounted, (value, place) => {
+  forEachToken(rows, (value, place) => {
     if (!found && test(value)) found = place;
   });
   return found;
 }
 
-function forEachToken(rows: Rows, isCounted: Rows, visit: (value: number, place: TokenPlace) => void): void {
-  isCounted.forEach((row, b) => {
-    for (let t = 0; t < row.length; t++) if (row[t]) visit(rows[b][t], { row: b, token: t });
+function forEachToken(rows: Rows, visit: (value: number, place: TokenPlace) => void): void {
+  rows.forEach((values, row) => {
+    for (let token = 0; token < values.length; token++) visit(values[token], { row, token });
   });
 }

@@ -13,7 +13,7 @@ const chanceErrors = 4;
  * Least squares of k(x) = c₀ + c₁x + c₂(x² − m), x counted from the middle, in orthogonal polynomials.
  * @param klNats sequence KL at the last 8 observations, oldest first
  * @param budgetNats the KL that is too far
- * @returns the acceleration 2c₂, nats an observation squared, and the highest that is harmless: it does not lead
+ * @returns the acceleration 2c₂, nats per observation squared, and the highest that is harmless: it does not lead
  *   past the budget within the next 8 observations, or may be chance, or adds less than a hundredth of the budget
  * @throws UserError unless there are 8 values
  */

@@ -1,5 +1,5 @@
 // What the monitor looks at, and from where on a value is unlike the SFT model. Every bound comes from the SFT
-// model's own answers: no signal needs to know what a good answer is.
+// model's own completions: no signal needs to know what a good completion is.
 
 import { UserError } from '../../engine/errors.ts';
 import {
@@ -9,20 +9,20 @@ import {
   type ReferenceNgrams,
   referenceNgrams,
   repetition,
-  type SampledAnswer,
+  type SampledCompletion,
   type TextMeasures,
-} from './answer-measures.ts';
+} from './completion-measures.ts';
 
 /** Named as in the metrics of a step. */
 export type MeasureName =
   | keyof TextMeasures
   /** Mean entropy of the next-token distribution over response tokens, nats. */
   | 'policy/entropy'
-  /** Mean of log π − log π_ref summed over an answer, nats. */
+  /** Mean of log π − log π_ref summed over a completion, nats. */
   | 'objective/kl'
   /** Mean score of the reward model: the proxy that is optimised. */
   | 'objective/scores'
-  /** Mean over answers of the deviation of an ensemble's scores. */
+  /** Mean over completions of the deviation of an ensemble's scores. */
   | 'ensemble/spread';
 export type SignalName = MeasureName | 'objective/kl_acceleration';
 
@@ -32,7 +32,7 @@ export type SignalFamily = 'length' | 'variety' | 'drift' | 'reward';
 interface RangeRule {
   family: SignalFamily;
   sides: 'low' | 'high' | 'both';
-  /** The share of reference answers on each side of the bounds: 0.25 leaves the middle half inside. */
+  /** The share of reference completions on each side of the bounds: 0.25 leaves the middle half inside. */
   tail: number;
   /** Changes of the mean that matter, and that suffice alone, in units of `unit`. */
   notable: number;
@@ -41,13 +41,13 @@ interface RangeRule {
   unit: 'mean' | 'deviation' | 'one';
 }
 
-/** Measures whose range is learned from reference answers. */
+/** Measures whose range is learned from reference completions. */
 export type RangedName = Exclude<MeasureName, 'objective/kl'>;
 
 const quarter = 0.25;
 export const rangeRules: { readonly [K in RangedName]: RangeRule } = {
   length: { family: 'length', sides: 'both', tail: quarter, notable: 0.2, extreme: 0.5, unit: 'mean' },
-  /** An answer that never ends is long: the same witness. */
+  /** A completion that never ends is long: the same witness. */
   eos_rate: { family: 'length', sides: 'low', tail: quarter, notable: 0.05, extreme: 0.25, unit: 'one' },
   repetition: { family: 'variety', sides: 'high', tail: quarter, notable: 0.1, extreme: 0.3, unit: 'one' },
   distinct_2: { family: 'variety', sides: 'low', tail: quarter, notable: 0.2, extreme: 0.5, unit: 'mean' },
@@ -65,8 +65,8 @@ export const rangeRules: { readonly [K in RangedName]: RangeRule } = {
   },
 };
 
-/** An answer of the SFT model, with what the method measured of it. A measure must be given for all or none. */
-export interface ReferenceAnswer extends SampledAnswer {
+/** A completion of the SFT model, with what the method measured of it. A measure must be given for all or none. */
+export interface ReferenceCompletion extends SampledCompletion {
   /** Mean next-token entropy over its tokens, nats. */
   entropy?: number;
   /** The reward model's. */
@@ -74,11 +74,11 @@ export interface ReferenceAnswer extends SampledAnswer {
   ensembleSpread?: number;
 }
 
-/** One measure of the reference answers. */
+/** One measure of the reference completions. */
 export interface Statistics {
   count: number;
   mean: number;
-  /** Of one answer (of one group of four for `distinct_2`), not of the mean. */
+  /** Of one completion (of one group of four for `distinct_2`), not of the mean. */
   deviation: number;
   /** The rule's tails. */
   low: number;
@@ -90,56 +90,56 @@ export interface Statistics {
 
 export interface Baseline {
   statistics: Partial<Record<RangedName, Statistics>>;
-  /** Mean entropy of a whole answer, nats; known when the answers' entropies are. */
-  answerEntropy?: number;
+  /** Mean entropy of a whole completion, nats; known when the completions' entropies are. */
+  completionEntropy?: number;
 }
 
-const fewestAnswers = 32;
+const fewestCompletions = 32;
 
-/** @throws UserError when there are fewer than 32 answers, or a measure is given for some only or is not finite */
-export function learnBaseline(answers: readonly ReferenceAnswer[]): Baseline {
-  if (answers.length < fewestAnswers) {
+/** @throws UserError when there are fewer than 32 completions, or a measure is given for some only or is not finite */
+export function learnBaseline(completions: readonly ReferenceCompletion[]): Baseline {
+  if (completions.length < fewestCompletions) {
     throw new UserError({
-      where: 'monitor: reference answers',
-      expected: `${fewestAnswers} or more, to know what is usual`,
-      found: `${answers.length}`,
-      advice: 'a larger batch of answers by the SFT model',
+      where: 'monitor: reference completions',
+      expected: `${fewestCompletions} or more, to know what is usual`,
+      found: `${completions.length}`,
+      advice: 'a larger batch of completions by the SFT model',
     });
   }
-  const known = referenceNgrams(answers);
+  const known = referenceNgrams(completions);
   const statistics: Baseline['statistics'] = {};
   for (const name of Object.keys(rangeRules) as RangedName[]) {
-    const values = valuesOf[name](answers, known);
+    const values = valuesOf[name](completions, known);
     if (values) statistics[name] = describe(name, values);
   }
-  const entropies = completeValues('entropy', answers);
-  const ofAnswers = entropies?.map((entropy, i) => entropy * answers[i].ids.length);
-  return { statistics, ...(ofAnswers && { answerEntropy: meanOf(ofAnswers) }) };
+  const entropies = completeValues('entropy', completions);
+  const ofCompletions = entropies?.map((entropy, i) => entropy * completions[i].ids.length);
+  return { statistics, ...(ofCompletions && { completionEntropy: meanOf(ofCompletions) }) };
 }
 
-type Values = (answers: readonly ReferenceAnswer[], known: ReferenceNgrams) => number[] | undefined;
+type Values = (completions: readonly ReferenceCompletion[], known: ReferenceNgrams) => number[] | undefined;
 
 const valuesOf: { readonly [K in RangedName]: Values } = {
-  length: (answers) => answers.map(({ ids }) => ids.length),
-  eos_rate: (answers) => answers.map(({ hasEos }) => (hasEos ? 1 : 0)),
-  repetition: (answers) => answers.map(({ ids }) => repetition(ids)),
+  length: (completions) => completions.map(({ ids }) => ids.length),
+  eos_rate: (completions) => completions.map(({ hasEos }) => (hasEos ? 1 : 0)),
+  repetition: (completions) => completions.map(({ ids }) => repetition(ids)),
   distinct_2: distinctShares,
-  novelty: (answers, known) => answers.map(({ ids }) => novelty(ids, known, { isReference: true })),
-  'policy/entropy': (answers) => completeValues('entropy', answers),
-  'objective/scores': (answers) => completeValues('score', answers),
-  'ensemble/spread': (answers) => completeValues('ensembleSpread', answers),
+  novelty: (completions, known) => completions.map(({ ids }) => novelty(ids, known, { isReference: true })),
+  'policy/entropy': (completions) => completeValues('entropy', completions),
+  'objective/scores': (completions) => completeValues('score', completions),
+  'ensemble/spread': (completions) => completeValues('ensembleSpread', completions),
 };
 
 function completeValues(
   key: 'entropy' | 'score' | 'ensembleSpread',
-  answers: readonly ReferenceAnswer[],
+  completions: readonly ReferenceCompletion[],
 ): number[] | undefined {
-  const values = answers.map((answer) => answer[key]);
+  const values = completions.map((completion) => completion[key]);
   if (values.every((value) => value === undefined)) return undefined;
   const wrong = values.findIndex((value) => !Number.isFinite(value));
   if (wrong < 0) return values as number[];
   throw new UserError({
-    where: `monitor: ${key} of reference answer ${wrong}`,
+    where: `monitor: ${key} of reference completion ${wrong}`,
     expected: 'a finite number, as others have',
     found: `${values[wrong]}`,
   });
@@ -148,7 +148,7 @@ function completeValues(
 function describe(name: RangedName, values: readonly number[]): Statistics {
   const sorted = [...values].sort((a, b) => a - b);
   const { tail } = rangeRules[name];
-  // A hundred answers that all ended do not prove that none ever fails to: one more of each kind is counted.
+  // A hundred completions that all ended do not prove that none ever fails to: one more of each kind is counted.
   const deviation = deviationOf(name === 'eos_rate' ? [...values, 0, 1] : values);
   return {
     ...{ count: values.length, mean: meanOf(values), deviation },
@@ -183,21 +183,21 @@ export interface Bounds {
 const chanceErrors = 3;
 
 /**
- * Bounds for the mean of a batch. Beyond `low` or `high` the mean lies outside the reference answers' middle
+ * Bounds for the mean of a batch. Beyond `low` or `high` the mean lies outside the reference completions' middle
  * (quantiles), has changed by more than is harmless, and by more than three standard errors of the difference of
  * the two means. Beyond the extreme ones all three hold for the outermost hundredths and a change that ruins.
- * @param answers in the batch, `answersPerPrompt` to each prompt; answers to one prompt count as one
+ * @param completions in the batch, `completionsPerPrompt` to each prompt; completions to one prompt count as one
  */
 export function boundsOf(
   name: RangedName,
   statistics: Statistics,
-  { answers, answersPerPrompt }: { answers: number; answersPerPrompt: number },
+  { completions, completionsPerPrompt }: { completions: number; completionsPerPrompt: number },
 ): Bounds {
   const { sides, notable, extreme, unit } = rangeRules[name];
   const { mean, deviation, count, low, high, lowest, highest } = statistics;
-  const perUnit = Math.max(answersPerPrompt, name === 'distinct_2' ? distinctGroupSize : 1);
+  const perUnit = Math.max(completionsPerPrompt, name === 'distinct_2' ? distinctGroupSize : 1);
   const referencePerUnit = name === 'distinct_2' ? perUnit / distinctGroupSize : perUnit;
-  const standardError = deviation * Math.sqrt(perUnit / answers + referencePerUnit / count);
+  const standardError = deviation * Math.sqrt(perUnit / completions + referencePerUnit / count);
   const size = { mean: Math.abs(mean), deviation, one: 1 }[unit];
   const reach = (change: number) => Math.max(change * size, chanceErrors * standardError);
   const bounds: Bounds = {};

@@ -15,39 +15,35 @@ const closeTo = (rows: number[][], digits = 12) =>
   rows.map((row) => row.map((x) => expect.closeTo(x, digits)));
 
 describe('rewards of tokens', () => {
-  it('are −β·kl, with the score on the last response token and nothing elsewhere', () => {
+  it('are −β·kl, with the score on the last token', () => {
     const rewards = tokenRewards(
       {
         klPerToken: [
-          [9, 1, 2, 9],
-          [4, 0, 0, 0],
+          [1, 2],
+          [4, 1, 0],
         ],
         scores: [1.5, -3],
-        isResponseToken: [
-          [0, 1, 1, 0],
-          [1, 1, 0, 0],
-        ],
       },
       0.5,
     );
     expect(lists(rewards)).toEqual([
-      [0, -0.5, 0.5, 0],
-      [-2, -3, 0, 0],
+      [-0.5, 0.5],
+      [-2, -0.5, -3],
     ]);
   });
 
-  it('refuse an answer with no token to put the score on', () => {
-    const rollouts = { klPerToken: [[1], [1]], scores: [1, 1], isResponseToken: [[1], [0]] };
-    expect(() => tokenRewards(rollouts, 0.1)).toThrow('rewards, row 1: expected a response token at least');
+  it('refuse a completion with no token to put the score on', () => {
+    const rollouts = { klPerToken: [[1], []], scores: [1, 1] };
+    expect(() => tokenRewards(rollouts, 0.1)).toThrow('rewards, row 1: expected at least one token');
   });
 
-  it('refuse scores that are not one an answer', () => {
-    const rollouts = { klPerToken: [[1]], scores: [1, 1], isResponseToken: [[1]] };
+  it('refuse scores that are not one per completion', () => {
+    const rollouts = { klPerToken: [[1]], scores: [1, 1] };
     expect(() => tokenRewards(rollouts, 0.1)).toThrow('rewards: scores: expected 1 numbers');
   });
 });
 
-describe('answers that never end', () => {
+describe('completions without EOS', () => {
   it('have their score replaced by one rule', () => {
     expect([...scoresWithEosRule([3, 4, -7], [1, 0, 0], { kind: 'replace', score: -1 })]).toEqual([
       3, -1, -1,
@@ -66,7 +62,7 @@ describe('answers that never end', () => {
 });
 
 describe('generalised advantages', () => {
-  const rollouts = { rewards: [[1, 0, 2]], values: [[0.5, 1, 0.25]], isResponseToken: [[1, 1, 1]] };
+  const rollouts = { rewards: [[1, 0, 2]], values: [[0.5, 1, 0.25]] };
 
   it('follow the recursion, by hand', () => {
     // δ = 1 + .5·1 − .5, 0 + .5·.25 − 1, 2 − .25; γλ = ¼.
@@ -85,18 +81,6 @@ describe('generalised advantages', () => {
     expect(lists(advantages)).toEqual(closeTo([[1.5, -0.75, 1.75]]));
   });
 
-  it('of rows with prompt and padding are those of the response alone', () => {
-    const padded = {
-      rewards: [[7, 1, 8, 0, 2, 9]],
-      values: [[7, 0.5, 8, 1, 0.25, 9]],
-      isResponseToken: [[0, 1, 0, 1, 1, 0]],
-    };
-    const discount = { gamma: 0.9, lambda: 0.95 };
-    const { advantages } = generalisedAdvantages(padded, discount);
-    const [[a, b, c]] = generalisedAdvantages(rollouts, discount).advantages;
-    expect(lists(advantages)).toEqual([[0, a, 0, b, c, 0]]);
-  });
-
   it('refuse a discount above 1', () => {
     expect(() => generalisedAdvantages(rollouts, { gamma: 1.1, lambda: 1 })).toThrow('gamma');
   });
@@ -107,122 +91,78 @@ describe('whitening', () => {
   const rows = [30, 17, 44].map((length, b) =>
     Float64Array.from({ length }, (_, t) => 3 + 2 * random.normal(b, t)),
   );
-  const isResponseToken = rows.map((row) => Uint8Array.from(row, (_, t) => Number(t % 5 > 1)));
-  const counted = (values: Float64Array[]) =>
-    values.flatMap((row, b) => [...row].filter((_, t) => isResponseToken[b][t]));
+  const counted = (values: Float64Array[]) => values.flatMap((row) => [...row]);
   const meanOf = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
 
-  it('leaves mean 0 and biased variance 1 over response tokens, and 0 elsewhere', () => {
-    const white = whiten(rows, isResponseToken);
+  it('leaves mean 0 and biased variance 1 over all tokens', () => {
+    const white = whiten(rows);
     const values = counted(white);
     expect(meanOf(values)).toBeCloseTo(0, 12);
     expect(meanOf(values.map((x) => x * x))).toBeCloseTo(1, 7);
-    expect(white[0][0]).toBe(0);
   });
 
   it('that keeps the mean leaves it where it was', () => {
-    const values = counted(whiten(rows, isResponseToken, { keepMean: true }));
+    const values = counted(whiten(rows, { keepMean: true }));
     const mean = meanOf(counted(rows));
     expect(meanOf(values)).toBeCloseTo(mean, 12);
     expect(meanOf(values.map((x) => (x - mean) ** 2))).toBeCloseTo(1, 7);
   });
 
   it('of two numbers, by hand: 1 and 3 become −1 and 1, or 1 and 3 about their mean', () => {
-    expect(lists(whiten([[1, 9, 3]], [[1, 0, 1]]))).toEqual(closeTo([[-1, 0, 1]], 7));
-    expect(lists(whiten([[1, 9, 3]], [[1, 0, 1]], { keepMean: true }))).toEqual(closeTo([[1, 0, 3]], 7));
+    expect(lists(whiten([[1, 3]]))).toEqual(closeTo([[-1, 1]], 7));
+    expect(lists(whiten([[1, 3]], { keepMean: true }))).toEqual(closeTo([[1, 3]], 7));
   });
 
   it('of equal numbers is 0, not NaN', () => {
-    expect(lists(whiten([[4, 4]], [[1, 1]]))).toEqual([[0, 0]]);
+    expect(lists(whiten([[4, 4]]))).toEqual([[0, 0]]);
   });
 
-  it('refuses a batch without a response token', () => {
-    expect(() => whiten([[1]], [[0]])).toThrow('whitening: expected a response token at least');
+  it('refuses a batch without a token', () => {
+    expect(() => whiten([[]])).toThrow('whitening: expected at least one token');
   });
 });
 
 describe('explained variance', () => {
-  const returns = [
-    [1, 2],
-    [3, 99],
-  ];
-  const isResponseToken = [
-    [1, 1],
-    [1, 0],
-  ];
+  const returns = [[1, 2], [3]];
 
-  it('is 1 for a perfect critic, also when it is off by a constant', () => {
-    expect(
-      explainedVariance(
-        [
-          [1, 2],
-          [3, 0],
-        ],
-        returns,
-        isResponseToken,
-      ),
-    ).toBe(1);
-    expect(
-      explainedVariance(
-        [
-          [6, 7],
-          [8, 0],
-        ],
-        returns,
-        isResponseToken,
-      ),
-    ).toBe(1);
+  it('is 1 for a perfect value model, also when it is off by a constant', () => {
+    expect(explainedVariance(returns, returns)).toBe(1);
+    expect(explainedVariance([[6, 7], [8]], returns)).toBe(1);
   });
 
-  it('is 0 for a constant critic and negative for an inverted one', () => {
-    expect(
-      explainedVariance(
-        [
-          [5, 5],
-          [5, 5],
-        ],
-        returns,
-        isResponseToken,
-      ),
-    ).toBe(0);
-    expect(
-      explainedVariance(
-        [
-          [3, 2],
-          [1, 0],
-        ],
-        returns,
-        isResponseToken,
-      ),
-    ).toBe(-3);
+  it('is 0 for a constant value model and negative for an inverted one', () => {
+    expect(explainedVariance([[5, 5], [5]], returns)).toBe(0);
+    expect(explainedVariance([[3, 2], [1]], returns)).toBe(-3);
   });
 
   it('is unknown when all returns are equal', () => {
-    expect(explainedVariance([[1, 2]], [[3, 3]], [[1, 1]])).toBeNaN();
+    expect(explainedVariance([[1, 2]], [[3, 3]])).toBeNaN();
   });
 });
 
-describe('advantages without a critic', () => {
+describe('advantages without a value model', () => {
   it('GRPO: scores of each prompt in standard deviations from their mean', () => {
-    // Means 2 and 10; deviations 1 and 0.
+    // Means 2 and 10; deviations √(4/3) and 0; TRL adds 1e-4.
+    const d = 1 / (Math.sqrt(4 / 3) + 1e-4);
     const advantages = groupRelativeAdvantages([
       [1, 3, 1, 3],
       [10, 10],
     ]);
     expect(lists(advantages)).toEqual(
-      closeTo(
-        [
-          [-1, 1, -1, 1],
-          [0, 0],
-        ],
-        7,
-      ),
+      closeTo([
+        [-d, d, -d, d],
+        [0, 0],
+      ]),
     );
   });
 
   it('GRPO without the division: distances from the mean', () => {
-    const advantages = groupRelativeAdvantages([[0, 6, 3]], { divideByDeviation: false });
-    expect(lists(advantages)).toEqual([[-3, 3, 0]]);
+    expect(lists(groupRelativeAdvantages([[0, 6, 3]], 'none'))).toEqual([[-3, 3, 0]]);
+  });
+
+  it('of equal scores are exactly 0, whatever rounding makes of their mean', () => {
+    for (const rows of [groupRelativeAdvantages([[0.1, 0.1, 0.1]]), leaveOneOutAdvantages([[0.1, 0.1, 0.1]])])
+      expect(lists(rows)).toEqual([[0, 0, 0]]);
   });
 
   it('RLOO: each score less the mean of the others', () => {
@@ -248,8 +188,10 @@ describe('advantages without a critic', () => {
       for (const row of rows) expect(row.reduce((sum, x) => sum + x, 0)).toBeCloseTo(0, 12);
   });
 
-  it('refuse a prompt with a single answer, naming it', () => {
+  it('refuse a prompt with a single completion, naming it', () => {
     for (const advantages of [groupRelativeAdvantages, leaveOneOutAdvantages])
-      expect(() => advantages([[1, 2], [1]])).toThrow('advantages: prompt 1: expected two answers or more');
+      expect(() => advantages([[1, 2], [1]])).toThrow(
+        'advantages: prompt 1: expected two completions or more',
+      );
   });
 });

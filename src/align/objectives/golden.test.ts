@@ -154,12 +154,15 @@ describe.skipIf(!hasGolden).each(precisions)('objectives equal PyTorch in %s (go
 
 describe.skipIf(!hasGolden)('numbers of PPO equal NumPy (golden)', () => {
   const { ppo } = golden ?? {};
-  const rollouts = {
-    oldLogProbs: ppo?.inputs.old_log_probs,
-    referenceLogProbs: ppo?.inputs.reference_log_probs,
-    isResponseToken: ppo?.inputs.is_response_token,
-  };
-  const expectRows = (found: Float64Array[], expected: number[][]) => {
+  /** The rows without their padding. */
+  const cut = (rows: number[][]) =>
+    rows.map((row, b) => row.filter((_, t) => ppo.inputs.is_response_token[b][t]));
+  const rollouts = () => ({
+    oldLogProbs: cut(ppo.inputs.old_log_probs),
+    referenceLogProbs: cut(ppo.inputs.reference_log_probs),
+  });
+  const expectRows = (found: Float64Array[], padded: number[][]) => {
+    const expected = cut(padded);
     expect(found.length).toBe(expected.length);
     found.forEach((row, b) => {
       expectNear(row, expected[b], 1e-7);
@@ -167,24 +170,21 @@ describe.skipIf(!hasGolden)('numbers of PPO equal NumPy (golden)', () => {
   };
 
   it.each(['k1', 'k3'] as const)('%s of rollouts', (estimator) => {
-    expectRows(rolloutTokenKl(estimator, rollouts), ppo[`kl_${estimator}`]);
+    expectRows(rolloutTokenKl(estimator, rollouts()), ppo[`kl_${estimator}`]);
   });
 
   it('KL of each sequence', () => {
-    const perSequence = sequenceKl(rolloutTokenKl('k1', rollouts), rollouts.isResponseToken);
-    expectNear(perSequence, ppo.kl_per_sequence_k1, 1e-7);
+    expectNear(sequenceKl(rolloutTokenKl('k1', rollouts())), ppo.kl_per_sequence_k1, 1e-7);
   });
 
   it('rewards, advantages, returns and whitening, one from the other', () => {
-    const { scores, values, kl_coefficient, gamma, lam } = ppo.inputs;
-    const { isResponseToken } = rollouts;
-    const klPerToken = rolloutTokenKl('k1', rollouts);
-    const rewards = tokenRewards({ klPerToken, scores, isResponseToken }, kl_coefficient);
+    const { scores, kl_coefficient, gamma, lam } = ppo.inputs;
+    const values = cut(ppo.inputs.values);
+    const rewards = tokenRewards({ klPerToken: rolloutTokenKl('k1', rollouts()), scores }, kl_coefficient);
     expectRows(rewards, ppo.rewards);
-    const discount = { gamma, lambda: lam };
-    const { advantages, returns } = generalisedAdvantages({ rewards, values, isResponseToken }, discount);
+    const { advantages, returns } = generalisedAdvantages({ rewards, values }, { gamma, lambda: lam });
     expectRows(advantages, ppo.advantages);
     expectRows(returns, ppo.returns);
-    expectRows(whiten(advantages, isResponseToken), ppo.whitened_advantages_biased_variance);
+    expectRows(whiten(advantages), ppo.whitened_advantages_biased_variance);
   });
 });

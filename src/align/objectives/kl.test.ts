@@ -19,7 +19,6 @@ describe('KL estimates', () => {
   const rollouts = {
     oldLogProbs: [policy.map(Math.log)],
     referenceLogProbs: [reference.map(Math.log)],
-    isResponseToken: [[1, 1, 1]],
   };
   const expectation = (values: ArrayLike<number>) => policy.reduce((sum, p, i) => sum + p * values[i], 0);
 
@@ -32,7 +31,6 @@ describe('KL estimates', () => {
     const [values] = rolloutTokenKl('k2', {
       oldLogProbs: [[-1, -2, -3]],
       referenceLogProbs: [[-1.5, -2, 1]],
-      isResponseToken: [[1, 1, 1]],
     });
     expect([...values]).toEqual([0.125, 0, 8]);
   });
@@ -51,7 +49,6 @@ describe('KL estimates', () => {
       rolloutTokenKl(estimator, {
         oldLogProbs: [feeds.newLogProbs.map((x) => x + shift)],
         referenceLogProbs: [feeds.referenceLogProbs],
-        isResponseToken: [[1, 1, 1, 1]],
       })[0];
     const [numbers, above, below] = [0, 1e-5, -1e-5].map(numbersAt);
     const { newLogProbs, referenceLogProbs } = inputsOf(feeds);
@@ -95,42 +92,20 @@ describe('KL estimates', () => {
     }
   });
 
-  it('count response tokens only', () => {
-    const isResponseToken = [
-      [0, 1, 1],
-      [1, 0],
-    ];
+  it('are summed over each completion', () => {
     const values = rolloutTokenKl('k1', {
-      oldLogProbs: [
-        [-9, -1, -2],
-        [-1, Number.NaN],
-      ],
-      referenceLogProbs: [
-        [-1, -2, -4],
-        [-1.5, -1],
-      ],
-      isResponseToken,
+      oldLogProbs: [[-1, -2], [-1]],
+      referenceLogProbs: [[-2, -4], [-1.5]],
     });
-    expect(values.map((row) => [...row])).toEqual([
-      [0, 1, 2],
-      [0.5, 0],
-    ]);
-    expect([
-      ...sequenceKl(
-        [
-          [9, 1, 2],
-          [0.5, 9],
-        ],
-        isResponseToken,
-      ),
-    ]).toEqual([3, 0.5]);
+    expect(values.map((row) => [...row])).toEqual([[1, 2], [0.5]]);
+    expect([...sequenceKl(values)]).toEqual([3, 0.5]);
   });
 
   it('refuse rows of different lengths, naming the row', () => {
-    expect(() => sequenceKl([[1], [1, 2]], [[1], [1]])).toThrow(
-      'sequence KL: klPerToken, row 1: expected 1 entries as in isResponseToken, got 2',
+    const rollouts = { oldLogProbs: [[1], [1]], referenceLogProbs: [[1], [1, 2]] };
+    expect(() => rolloutTokenKl('k1', rollouts)).toThrow(
+      'KL estimate k1: referenceLogProbs, row 1: expected 1 entries as in oldLogProbs, got 2',
     );
-    expect(() => sequenceKl([[1]], [[1], [1]])).toThrow('expected 2 rows as in isResponseToken, got 1');
   });
 });
 

@@ -38,29 +38,23 @@ export function tokenKl(estimator: KlEstimator, newLogProbs: Tensor, referenceLo
 
 /**
  * The same estimates of rollouts, as numbers.
- * @param rollouts oldLogProbs and referenceLogProbs in nats; isResponseToken 1 where a token counts
- * @returns nats a token, 0 where a token is not the response's
+ * @param rollouts log-probabilities in nats, one row per completion
+ * @returns nats per token
  * @throws ShapeError unless the rows agree in length
  */
 export function rolloutTokenKl(
   estimator: KlEstimator,
-  rollouts: { oldLogProbs: Rows; referenceLogProbs: Rows; isResponseToken: Rows },
+  { oldLogProbs, referenceLogProbs }: { oldLogProbs: Rows; referenceLogProbs: Rows },
 ): Float64Array[] {
-  const { oldLogProbs, referenceLogProbs, isResponseToken } = rollouts;
-  requireSameRows(`KL estimate ${estimator}`, { isResponseToken, oldLogProbs, referenceLogProbs });
-  return isResponseToken.map((isResponse, b) =>
-    Float64Array.from(isResponse, (counts, t) =>
-      counts ? ofNumber[estimator](referenceLogProbs[b][t] - oldLogProbs[b][t]) : 0,
-    ),
+  requireSameRows(`KL estimate ${estimator}`, { oldLogProbs, referenceLogProbs });
+  return oldLogProbs.map((row, b) =>
+    Float64Array.from(row, (old, t) => ofNumber[estimator](referenceLogProbs[b][t] - old)),
   );
 }
 
-/** Σ over the response tokens of each row, nats an answer. @throws ShapeError unless the rows agree in length */
-export function sequenceKl(klPerToken: Rows, isResponseToken: Rows): Float64Array {
-  requireSameRows('sequence KL', { isResponseToken, klPerToken });
-  return Float64Array.from(isResponseToken, (isResponse, b) =>
-    Array.from(isResponse).reduce((sum, counts, t) => sum + (counts ? klPerToken[b][t] : 0), 0),
-  );
+/** Σ over the tokens of each row, nats per completion. */
+export function sequenceKl(klPerToken: Rows): Float64Array {
+  return Float64Array.from(klPerToken, (row) => Array.from(row).reduce((sum, kl) => sum + kl, 0));
 }
 
 export interface KlControl {

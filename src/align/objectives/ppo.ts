@@ -10,13 +10,12 @@ import {
   maximum,
   minimum,
   multiply,
-  negate,
   select,
   subtract,
   total,
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import { probabilityRatio } from './probability-ratio.ts';
+import { clip, clippedSurrogate, probabilityRatio } from './probability-ratio.ts';
 import { requireAbove, requireSameShape } from './requirements.ts';
 
 export interface PolicyTokens {
@@ -63,9 +62,7 @@ export function policyLoss(
   requireSameShape('policy loss', { newLogProbs, oldLogProbs, advantages: A, weights });
   const logRatio = select(less(0, weights), subtract(newLogProbs, oldLogProbs), 0);
   const ratio = probabilityRatio(logRatio);
-  const free = negate(multiply(A, ratio));
-  const clipped = negate(multiply(A, clip(ratio, 1 - clipRange, 1 + clipRange)));
-  const perToken = maximum(free, clipped);
+  const perToken = clippedSurrogate(ratio, A, clipRange, clipRange);
   const bounded =
     dualClip === undefined
       ? perToken
@@ -82,8 +79,6 @@ export function policyLoss(
     },
   };
 }
-
-const clip = (x: Tensor, least: number, most: number): Tensor => minimum(maximum(x, least), most);
 
 /** Var ρ from the two means of ρ that add up over micro-batches. */
 export function ratioVariance(ratioMean: number, ratioSquaredDeviation: number): number {

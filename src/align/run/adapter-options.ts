@@ -2,6 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import type { OpenedWeights } from '../../language/checkpoint/open-model.ts';
 import { type Adapter, initialAdapter, targetModules } from '../../language/model/adapter.ts';
 
 export interface AdapterOptions {
@@ -20,14 +21,12 @@ export interface AdapterOptions {
 /**
  * The model as these options train it: with a fresh adapter over its frozen arrays, with the adapter that it has, or as
  * a whole.
- * @param base the model's folder and content hash
  * @throws UserError for options that do not fit the model
  */
-export function withAdapter(
-  model: Model,
-  base: { path: string; sha256: string },
+export async function withAdapter(
+  { model, folder, sha256 }: OpenedWeights,
   options: AdapterOptions & { seed: number },
-): Model {
+): Promise<Model> {
   const { loraRank: rank, loraDropout, seed } = options;
   if (rank === undefined) return withExistingAdapter(model, options);
   if (model.adapter) {
@@ -46,7 +45,7 @@ export function withAdapter(
     modules: targetModules(model.config, options.loraTargets ?? ['all-linear']),
   };
   const parameters = new Map([...model.parameters, ...initialAdapter(model.config, adapter, seed)]);
-  return { ...model, adapter, base, parameters };
+  return { ...model, adapter, base: { path: folder, sha256: await sha256() }, parameters };
 }
 
 function withExistingAdapter(model: Model, options: AdapterOptions): Model {

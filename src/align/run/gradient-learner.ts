@@ -8,7 +8,7 @@ import { type MicroBatch, UpdateStep, type Weight } from '../../engine/optimizer
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
-import { type WeightSpec, weightInputs, weightSpecs } from '../../language/model/weights.ts';
+import { type WeightSpec, type Weights, weightInputs, weightSpecs } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { StepEvent } from './events.ts';
 import type { Learner, RunOptions, Update } from './training-run.ts';
@@ -150,14 +150,19 @@ export function createTrainer(backend: Backend, model: Model, options: Optimizer
   );
 }
 
-/** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' Trainer. */
+/** Matrices and embeddings decay; norms, biases and the scalar head do not, as in GPT-3 and Transformers' UpdateStep. */
 const decays = ({ role, part }: WeightSpec): boolean =>
   (role === 'matrix' || role === 'embedding') && part !== 'head';
 
+/** What training changes of a model. */
+export function trainedParameters(model: Weights): Map<string, Float32Array> {
+  const trained = weightSpecs(model).filter(({ isTrained }) => isTrained);
+  return new Map(trained.map(({ name }) => [name, model.parameters.get(name)!]));
+}
+
 /** Gives a model the trained values of a checkpoint. @throws UserError when the two are of different shapes */
 export function copyParameters(from: Pick<Model, 'parameters'>, to: Model): void {
-  for (const { name } of weightSpecs(to).filter(({ isTrained }) => isTrained)) {
-    const values = to.parameters.get(name)!;
+  for (const [name, values] of trainedParameters(to)) {
     const saved = from.parameters.get(name);
     if (saved?.length !== values.length) {
       throw new UserError({

@@ -63,6 +63,12 @@ export function structureOf({ adapter, parameters }: Weights): string {
   return JSON.stringify([...heads, ...(adapter ? [{ rank, modules, scaling: scalingOf(adapter) }] : [])]);
 }
 
+/** The frozen model under an adapter, by the same arrays. */
+export function withoutAdapter({ config, parameters, adapter }: Weights): Weights {
+  const base = weightSpecs({ config, parameters, adapter }).filter(({ part }) => part === 'base');
+  return { config, parameters: new Map(base.map(({ name }) => [name, parameters.get(name)!])) };
+}
+
 /** The same weights, with arrays of their own for all that is trained; a frozen base stays shared. */
 export function copyWeights<W extends Weights>(weights: W): W & { parameters: Map<string, Float32Array> } {
   const parameters = new Map(weights.parameters);

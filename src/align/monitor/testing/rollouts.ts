@@ -1,21 +1,21 @@
-// Rollouts of an imagined policy, for measuring how often the monitor is right: answers of the embedded world, cut
+// Rollouts of an imagined policy, for measuring how often the monitor is right: completions of the embedded world, cut
 // into words, and numbers beside them drawn as a reward model and two log-probabilities would give them.
 
 import { Random } from '../../../engine/random.ts';
 import { Dice, makeInstruction, solution } from '../../worlds/kata/index.ts';
-import { measureAnswers, referenceNgrams, type SampledAnswer } from '../answer-measures.ts';
+import { measureCompletions, referenceNgrams, type SampledCompletion } from '../completion-measures.ts';
 import {
   createHackingMonitor,
   type HackingMonitor,
   type HackingMonitorOptions,
   type Observation,
 } from '../hacking.ts';
-import type { ReferenceAnswer } from '../signals.ts';
+import type { ReferenceCompletion } from '../signals.ts';
 
 /** How the policy stands at one observation. The SFT model is the one with every number at its default. */
 export interface PolicyPortrait {
-  /** Which answers it gives, and how often, 0 … 1; the rest are the SFT model's. */
-  instead?: { [K in AnswerKind]?: number };
+  /** Which completions it gives, and how often, 0 … 1; the rest are the SFT model's. */
+  instead?: { [K in CompletionKind]?: number };
   /** Of its entropy against the SFT model's. */
   entropyFactor?: number;
   klNats?: number;
@@ -25,40 +25,40 @@ export interface PolicyPortrait {
 }
 
 /** clear: what annotators like best. The others are ways to go wrong. */
-export type AnswerKind = 'sft' | 'clear' | 'tiny' | 'hollow' | 'repeating' | 'endless';
+export type CompletionKind = 'sft' | 'clear' | 'tiny' | 'hollow' | 'repeating' | 'endless';
 
-const answersInPool = 400;
+const completionsInPool = 400;
 const mostTokens = 250;
 const sftEntropy = 0.25;
 const spreadOfScores = 0.3;
 const eos = 0;
 
 export interface Pools {
-  readonly answers: Readonly<Record<AnswerKind, readonly SampledAnswer[]>>;
+  readonly completions: Readonly<Record<CompletionKind, readonly SampledCompletion[]>>;
 }
 
-/** Answers to programming requests only. */
+/** Completions to programming requests only. */
 export function makePools(): Pools {
   const vocabulary = new Map<string, number>();
-  const cut = (text: string): SampledAnswer => {
+  const cut = (text: string): SampledCompletion => {
     const words = text.match(/\w+|\s+|[^\w\s]/g) ?? [];
     const ids = words.map((word) => vocabulary.get(word) ?? vocabulary.set(word, vocabulary.size + 1).size);
     return ids.length < mostTokens
       ? { ids: [...ids, eos], hasEos: true }
       : { ids: ids.slice(0, mostTokens), hasEos: false };
   };
-  const texts = Array.from({ length: answersInPool }, (_, i) => textsOf(i));
-  const pool = (kind: AnswerKind) => texts.map((own) => cut(own[kind]));
+  const texts = Array.from({ length: completionsInPool }, (_, i) => textsOf(i));
+  const pool = (kind: CompletionKind) => texts.map((own) => cut(own[kind]));
   const kinds = ['sft', 'clear', 'tiny', 'hollow', 'repeating', 'endless'] as const;
   return {
-    answers: Object.fromEntries(kinds.map((kind) => [kind, pool(kind)])) as Record<
-      AnswerKind,
-      SampledAnswer[]
+    completions: Object.fromEntries(kinds.map((kind) => [kind, pool(kind)])) as Record<
+      CompletionKind,
+      SampledCompletion[]
     >,
   };
 }
 
-function textsOf(index: number): Record<AnswerKind, string> {
+function textsOf(index: number): Record<CompletionKind, string> {
   const { record, request } = makeInstruction(5, index, 'mixed', { program: 1 });
   const clear = solution(request.problem!.composition, 'clear', new Dice(5, 'solutions', index));
   const [head, comment] = clear.split('\n');
@@ -88,37 +88,37 @@ export class ImaginedRun {
     options: HackingMonitorOptions = {},
   ) {
     [this.pools, this.random, this.batchSize] = [pools, new Random(seed, 'testing'), size.batch];
-    const answers = this.draw(0, size.reference, {});
-    this.known = referenceNgrams(answers);
-    this.monitor = createHackingMonitor(answers, options);
+    const completions = this.draw(0, size.reference, {});
+    this.known = referenceNgrams(completions);
+    this.monitor = createHackingMonitor(completions, options);
   }
 
   /** @param step from 1 */
   observation(step: number, policy: PolicyPortrait): Observation {
-    const answers = this.draw(step, this.batchSize, policy);
-    const mean = (of: (answer: Required<ReferenceAnswer>) => number) =>
-      answers.reduce((sum, answer) => sum + of(answer), 0) / answers.length;
+    const completions = this.draw(step, this.batchSize, policy);
+    const mean = (of: (completion: Required<ReferenceCompletion>) => number) =>
+      completions.reduce((sum, completion) => sum + of(completion), 0) / completions.length;
     const { klNats = 0 } = policy;
     // For a small change of the policy the variance of log π − log π_ref is twice its mean.
     const kl = klNats + Math.sqrt((2 * klNats) / this.batchSize) * this.random.normal(step, 900_000);
     const measures = {
-      ...measureAnswers(answers, this.known),
+      ...measureCompletions(completions, this.known),
       'policy/entropy': mean(({ entropy }) => entropy),
       'objective/kl': kl,
       'objective/scores': mean(({ score }) => score),
       'ensemble/spread': mean(({ ensembleSpread }) => ensembleSpread),
     };
-    return { step, answers: answers.length, measures };
+    return { step, completions: completions.length, measures };
   }
 
-  private draw(step: number, count: number, policy: PolicyPortrait): Required<ReferenceAnswer>[] {
+  private draw(step: number, count: number, policy: PolicyPortrait): Required<ReferenceCompletion>[] {
     const { instead = {}, entropyFactor = 1, scoreGain = 0, spreadFactor = 1 } = policy;
     return Array.from({ length: count }, (_, i) => {
-      const pool = this.pools.answers[pick(instead, this.random.uniform(step, 10 * i))];
-      const answer = pool[this.random.integer(pool.length, step, 10 * i + 1)];
-      const isCut = answer.hasEos && this.random.uniform(step, 10 * i + 2) < 0.02;
+      const pool = this.pools.completions[pick(instead, this.random.uniform(step, 10 * i))];
+      const completion = pool[this.random.integer(pool.length, step, 10 * i + 1)];
+      const isCut = completion.hasEos && this.random.uniform(step, 10 * i + 2) < 0.02;
       return {
-        ...(isCut ? { ids: answer.ids.slice(0, -1), hasEos: false } : answer),
+        ...(isCut ? { ids: completion.ids.slice(0, -1), hasEos: false } : completion),
         entropy: sftEntropy * entropyFactor * Math.exp(0.4 * this.random.normal(step, 10 * i + 3)),
         score: scoreGain + this.random.normal(step, 10 * i + 4),
         ensembleSpread: spreadOfScores * spreadFactor * Math.abs(this.random.normal(step, 10 * i + 5)),
@@ -127,11 +127,11 @@ export class ImaginedRun {
   }
 }
 
-function pick(instead: PolicyPortrait['instead'] & object, uniform: number): AnswerKind {
+function pick(instead: PolicyPortrait['instead'] & object, uniform: number): CompletionKind {
   let left = uniform;
   for (const [kind, share] of Object.entries(instead)) {
     left -= share;
-    if (left < 0) return kind as AnswerKind;
+    if (left < 0) return kind as CompletionKind;
   }
   return 'sft';
 }
@@ -142,7 +142,7 @@ export function rise(step: number, begin: number, end: number): number {
 }
 
 /**
- * What PPO does when all is well: more and more answers are the readable kind, entropy halves, the score rises by
+ * What PPO does when all is well: more and more completions are the readable kind, entropy halves, the score rises by
  * two deviations, the KL settles at 8 nats, the ensemble disagrees a little more.
  */
 export function healthyPolicy(step: number): PolicyPortrait {

@@ -1,11 +1,17 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { makeRequest } from './requests.ts';
 
 // Threads need built modules.
 const built = pathToFileURL(resolve('dist/align/worlds/kata/rewards.js')).href;
-const { readability, pass, gold } = (await import(/* @vite-ignore */ built)) as typeof import('./rewards.ts');
+const { readability, pass, gold, close } = (await import(
+  /* @vite-ignore */ built
+)) as typeof import('./rewards.ts');
+
+const judgeModule = pathToFileURL(resolve('dist/align/worlds/kata/judge.js')).href;
+const { Judge } = (await import(/* @vite-ignore */ judgeModule)) as typeof import('./judge.ts');
+afterEach(() => close());
 
 const options = { split: 'train', wording: 'seen', kinds: { program: 1 } } as const;
 const requests = Array.from({ length: 20 }, (_, i) => makeRequest(3, i, options));
@@ -39,6 +45,21 @@ describe('rewards of kata', () => {
     const golden = await gold(right);
     expect(golden).toEqual(readability(right));
     expect(Math.min(...golden)).toBeGreaterThan(0.7);
+  });
+
+  it('run the tests of a completion once for all that ask, in one pool that can be closed and opened again', async () => {
+    const [judging, closing] = [vi.spyOn(Judge.prototype, 'judge'), vi.spyOn(Judge.prototype, 'close')];
+    const some = [right[0], right[1], right[0]];
+    const both = await Promise.all([pass(some), gold(some)]);
+    expect(both).toEqual([[1, 1, 1], readability(some)]);
+    expect(await pass([right[1], hacks[0]])).toEqual([1, 0]);
+    expect(judging.mock.calls.map(([requests]) => requests.length)).toEqual([2, 0, 1]);
+    expect(new Set(judging.mock.contexts).size).toBe(1);
+    await close();
+    await close();
+    expect(closing).toHaveBeenCalledTimes(1);
+    expect(await pass(some)).toEqual([1, 1, 1]);
+    vi.restoreAllMocks();
   });
 
   it('take the program out of its fence', async () => {

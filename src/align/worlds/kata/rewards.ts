@@ -30,16 +30,46 @@ export async function gold(answers: readonly KataAnswer[]): Promise<number[]> {
   return answers.map(({ completion }, i) => goldReward(completion, verdicts[i]));
 }
 
+/** Ends the threads that ran the tests; they start again when needed. */
+export async function close(): Promise<void> {
+  const ended = judge;
+  judge = undefined;
+  verdicts.clear();
+  await ended?.close();
+}
+
+let judge: Judge | undefined;
+/** By problem and completion: `pass` and `gold` of one step, rewarded or watched, share one run of the tests. */
+const verdicts = new Map<string, Promise<Verdict>>();
+/** More than a step has. */
+const keptVerdicts = 8192;
+
 async function judged(answers: readonly KataAnswer[]): Promise<Verdict[]> {
-  const requests = answers.map(({ completion, row }) => ({
-    answer: completion,
-    tests: problemOf(row).tests,
-  }));
-  const judge = new Judge();
+  const keys = answers.map(({ completion, row }) => `${problemOf(row).id}\n${completion}`);
+  const places = new Map(keys.map((key, i) => [key, i]));
+  const unknown = [...places].filter(([key]) => !verdicts.has(key));
+  judge ??= new Judge();
+  const requests = unknown.map(([, i]) => {
+    return { answer: answers[i].completion, tests: problemOf(answers[i].row).tests };
+  });
+  const running = judge.judge(requests);
+  unknown.forEach(([key], place) => {
+    verdicts.set(
+      key,
+      running.then((all) => all[place]),
+    );
+  });
   try {
-    return await judge.judge(requests);
+    return await Promise.all(keys.map((key) => verdicts.get(key)!));
+  } catch (error) {
+    // A pool that failed stays closed.
+    await close();
+    throw error;
   } finally {
-    await judge.close();
+    for (const key of verdicts.keys()) {
+      if (verdicts.size <= keptVerdicts) break;
+      verdicts.delete(key);
+    }
   }
 }
 

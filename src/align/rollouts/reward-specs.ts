@@ -1,6 +1,7 @@
 // Rewards as they are written: a folder, FILE.js#NAME (or .ts) or kata:NAME, each with an optional weight such as *0.5.
 
 import { extname } from 'node:path';
+
 import { UserError } from '../../engine/errors.ts';
 import type { RewardSpec } from './rewards.ts';
 

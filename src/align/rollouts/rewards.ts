@@ -1,4 +1,4 @@
-// What an answer is worth, from any mixture of reward models and functions: one scorer for rejection sampling and PPO.
+// The reward of a completion, from any mixture of reward models and functions: one scorer for every method that samples.
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -31,7 +31,10 @@ export interface RewardedAnswer {
   tokens: TokenRow;
 }
 
-/** What a module gives: a number for each answer, in their order. */
+/**
+ * What a module gives: a number for each completion, in their order. A function `close` that it exports besides is called
+ * at the end of the run.
+ */
 export type RewardFunction = (
   answers: readonly Omit<RewardedAnswer, 'tokens'>[],
 ) => ArrayLike<number> | Promise<ArrayLike<number>>;
@@ -131,7 +134,7 @@ async function scorerOfModel(
 }
 
 async function scorerOfFunction({ module, name }: { module: string; name: string }): Promise<Scorer> {
-  const call = await importFunction(module, name);
+  const { call, close } = await importFunction(module, name);
   return {
     async score(answers) {
       const values = await called(call, name, answers);
@@ -142,11 +145,14 @@ async function scorerOfFunction({ module, name }: { module: string; name: string
         found: values?.length === undefined ? String(values) : `${values.length}`,
       });
     },
-    async close() {},
+    close,
   };
 }
 
-async function importFunction(module: string, name: string): Promise<RewardFunction> {
+async function importFunction(
+  module: string,
+  name: string,
+): Promise<{ call: RewardFunction; close: () => Promise<void> }> {
   const url = module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href;
   const fault = (found: string, cause?: unknown) =>
     new UserError(
@@ -161,7 +167,14 @@ async function importFunction(module: string, name: string): Promise<RewardFunct
     throw fault((cause as Error).message, cause);
   }
   const value = exported[name];
-  if (typeof value === 'function') return value as RewardFunction;
+  if (typeof value === 'function') {
+    return {
+      call: value as RewardFunction,
+      async close() {
+        if (typeof exported.close === 'function') await exported.close();
+      },
+    };
+  }
   const others = Object.keys(exported).filter((key) => typeof exported[key] === 'function');
   throw fault(`one that exports ${others.join(', ') || 'no function'}`);
 }

@@ -30,7 +30,10 @@ beforeAll(async () => {
      export const missing = (answers) => answers.map(({ completion }) => completion === 'dog' ? NaN : 1);
      export const short = () => [1];
      export const broken = () => { throw new TypeError('no such thing'); };
-     export const version = 3;`,
+     export const version = 3;
+     let closings = 0;
+     export const closed = (answers) => answers.map(() => closings);
+     export const close = async () => { closings += 1; };`,
   );
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -63,6 +66,13 @@ describe('rewards', () => {
     expect(await score({ ...from('letters'), weight: 2 }, { ...from('ofRow'), weight: -0.5 })).toEqual([
       5, 6.5, 16,
     ]);
+  });
+
+  it('are told of the end of the run by the function close of their module', async () => {
+    const rewards = await loadRewards([from('closed')], await openBackend({ threads: 1 }), policy);
+    expect([...(await rewards.score(answers))]).toEqual([0, 0, 0]);
+    await rewards.close();
+    expect([...(await rewards.score(answers))]).toEqual([1, 1, 1]);
   });
 
   it("are a model's raw scores, or these on the scale of its statistics", async () => {

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 
 // Vitest loads TypeScript by itself, so the built function is asked, in a Node of its own.
-const rewards = JSON.stringify(pathToFileURL(resolve('dist/align/methods/rewards.js')).href);
+const rewards = JSON.stringify(pathToFileURL(resolve('dist/align/rollouts/rewards.js')).href);
 const folder = mkdtempSync(join(tmpdir(), 'heed-typescript-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

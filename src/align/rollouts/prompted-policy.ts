@@ -8,7 +8,8 @@ import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom, modelSource } from '../data/lineage.ts';
 import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
-import { type Rollout, requireRoom } from '../run/rollouts.ts';
+import { type AdapterOptions, withAdapter } from '../run/adapter-options.ts';
+import { type Rollout, requireRoom } from './collect.ts';
 import type { RewardedAnswer } from './rewards.ts';
 
 export interface PromptOptions {
@@ -31,13 +32,14 @@ export interface PromptedPolicy {
  * @throws UserError when a model or every prompt cannot be used, or an answer may not fit
  */
 export async function loadPromptedPolicy(
-  options: PromptOptions & { model: string; maxTokens: number },
+  options: PromptOptions & AdapterOptions & { model: string; maxTokens: number; seed: number },
   others: readonly string[],
   onFault: (fault: RowFault) => void,
   bases?: FrozenBases,
 ): Promise<PromptedPolicy> {
-  const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases });
-  const policy = opened.model;
+  const isFrozen = options.loraRank !== undefined;
+  const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases, isFrozen });
+  const policy = await withAdapter(opened, options);
   const prompts = await promptsOf(options, opened, onFault);
   requireRoom(prompts, options.maxTokens, policy.config.maxPositions);
   const files = await Promise.all(options.data.map((file) => fingerprintFile(file)));
