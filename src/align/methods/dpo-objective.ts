@@ -4,7 +4,7 @@
 
 import { cast, constant, input, less, multiply, slice, subtract, total } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
+import type { Objective } from '../../engine/optimizer/update-step.ts';
 import { type Feeds, joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -17,6 +17,7 @@ import {
   preferenceLosses,
   preferenceLossKinds,
 } from '../objectives/preference.ts';
+import type { ModelBatch } from '../run/gradient-learner.ts';
 import { completionLogProbs } from '../scoring/heads.ts';
 import { type CompletionBatch, type CompletionGroup, completionFeed, groupFeed } from '../scoring/layout.ts';
 
@@ -79,11 +80,12 @@ export function judgedMicroBatch(
   batch: CompletionBatch<JudgedRow>,
   objective: DpoObjective,
   whole: WholeStep,
-): MicroBatch {
+): ModelBatch {
   const head = completionLogProbs(batch);
   const { B, K } = batch.shape;
   return {
     key: head.key,
+    rows: head.rows,
     graph(parameters) {
       const logProbs = head.graph(config, parameters);
       return objective.loss === 'kto'

@@ -24,6 +24,7 @@ import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { ktoReferencePoint } from '../objectives/kto.ts';
+import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
 import { type OpenRun, openRun } from '../run/open-run.ts';
@@ -75,8 +76,9 @@ export async function dpo(options: DpoOptions, context: JobContext<RunEvent>): P
   try {
     const backend = await openBackend(options);
     const bases = frozenBases();
-    const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases });
-    const policy = opened.model;
+    const isFrozen = options.loraRank !== undefined;
+    const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases, isFrozen });
+    const policy = await withAdapter(opened, options);
     requireMeaning(options);
     const reference = await referenceOf(options, opened, bases);
     const { rows, report } = await judgedRows(opened, options, run);

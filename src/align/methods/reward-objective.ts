@@ -15,10 +15,11 @@ import {
   transpose,
 } from '../../engine/graph/build.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
-import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
+import type { Objective } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import { bradleyTerryLoss, kWiseLoss, plackettLuceLoss } from '../objectives/reward.ts';
+import type { ModelBatch } from '../run/gradient-learner.ts';
 import { completionScores } from '../scoring/heads.ts';
 import { type CompletionBatch, type CompletionGroup, groupFeed } from '../scoring/layout.ts';
 
@@ -56,11 +57,12 @@ export function rankingMicroBatch(
   batch: CompletionBatch<RankedRow>,
   objective: RewardObjective,
   { rows, describe }: { rows: number; describe: () => string },
-): MicroBatch {
+): ModelBatch {
   const head = completionScores(batch);
   const { B, K } = batch.shape;
   return {
     key: head.key,
+    rows: head.rows,
     graph(parameters) {
       const scores = reshape(head.graph(config, parameters), [K, B]);
       return rankingObjective(transpose(scores, [1, 0]), objective);

@@ -29,6 +29,7 @@ import {
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
 import { type OpenRun, openRun } from '../run/open-run.ts';
@@ -72,7 +73,7 @@ export async function reward(options: RewardOptions, context: JobContext<RunEven
   try {
     requireMeaning(options);
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
-    const model = rewardModel(opened.model, options.seed);
+    const model = rewardModel(await withAdapter(opened, options), options.seed);
     const known = await comparisons(opened, options, run);
     model.lineage = await lineageFrom([opened], known.report.files);
     const backend = await openBackend(options);

@@ -13,6 +13,7 @@ import { loadInstructionRows } from '../data/load.ts';
 import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import type { TrainingOptions } from '../run/gradient-learner.ts';
 import { trainLanguageModel, type WindowSource } from '../run/language-run.ts';
@@ -37,7 +38,7 @@ export async function sft(options: SftOptions, context: JobContext<RunEvent>): P
   const run = openRun('sft', options, context);
   try {
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
-    const { model } = opened;
+    const model = await withAdapter(opened, options);
     const { rows, report } = await demonstrations(opened, options, run.setAside);
     run.tell(report);
     const source = demonstrationSource(rows, report.files, model, options);

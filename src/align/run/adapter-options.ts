@@ -45,7 +45,8 @@ export async function withAdapter(
     modules: targetModules(model.config, options.loraTargets ?? ['all-linear']),
   };
   const parameters = new Map([...model.parameters, ...initialAdapter(model.config, adapter, seed)]);
-  return { ...model, adapter, base: { path: folder, sha256: await sha256() }, parameters };
+  const { isFrozen: _, ...own } = model;
+  return { ...own, adapter, base: { path: folder, sha256: await sha256() }, parameters };
 }
 
 function withExistingAdapter(model: Model, options: AdapterOptions): Model {

@@ -5,11 +5,13 @@ import { UserError } from '../../engine/errors.ts';
 import type { AdamWOptions } from '../../engine/optimizer/adamw.ts';
 import { type ScheduleKind, scheduleMultiplier } from '../../engine/optimizer/schedule.ts';
 import { type MicroBatch, UpdateStep, type Weight } from '../../engine/optimizer/update-step.ts';
-import type { Backend } from '../../engine/runtime/backend.ts';
+import { type Backend, joined } from '../../engine/runtime/backend.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
+import { dropoutFeeds, type PassRows, withDropout } from '../../language/model/dropout.ts';
 import { type WeightSpec, type Weights, weightInputs, weightSpecs } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
+import type { AdapterOptions } from './adapter-options.ts';
 import type { StepEvent } from './events.ts';
 import type { Learner, RunOptions, Update } from './training-run.ts';
 
@@ -25,7 +27,7 @@ export interface OptimizerOptions extends AdamWOptions {
 }
 
 /** Options of every stage that learns from rows, resolved. */
-export interface TrainingOptions extends RunOptions, OptimizerOptions {
+export interface TrainingOptions extends RunOptions, OptimizerOptions, AdapterOptions {
   seed: number;
   threads: number;
   epochs: number;
@@ -33,10 +35,15 @@ export interface TrainingOptions extends RunOptions, OptimizerOptions {
   microBatchTokens: number;
 }
 
+/** A micro-batch of one pass of the model. */
+export interface ModelBatch extends MicroBatch {
+  rows: PassRows;
+}
+
 /** The rows of a step, made ready. */
 export interface StepPlan {
   /** None when nothing in them is trained. */
-  microBatches: readonly MicroBatch[];
+  microBatches: readonly ModelBatch[];
   /** Padding not counted. */
   tokens: number;
 }
@@ -63,10 +70,15 @@ export class GradientLearner implements Learner {
   readonly files: readonly Fingerprint[];
   readonly earlyEnd?: string;
   private readonly source: StepSource;
-  private readonly options: OptimizerOptions;
+  private readonly options: OptimizerOptions & { seed: number };
   private readonly trainer: UpdateStep;
 
-  constructor(backend: Backend, model: Model, source: StepSource, options: OptimizerOptions) {
+  constructor(
+    backend: Backend,
+    model: Model,
+    source: StepSource,
+    options: OptimizerOptions & { seed: number },
+  ) {
     this.model = model;
     this.source = source;
     this.options = options;
@@ -85,7 +97,8 @@ export class GradientLearner implements Learner {
       return { kind: 'skipped', reason: 'no token has a loss', isFaulty: false, tokens: 0 };
     }
     const learningRate = learningRateAt(options, step, totalSteps);
-    const { loss, measures, gradientNorm, isUpdated } = await this.trainer.step(microBatches, learningRate);
+    const batches = microBatches.map((batch, index) => this.dropping(batch, step, index));
+    const { loss, measures, gradientNorm, isUpdated } = await this.trainer.step(batches, learningRate);
     if (!isUpdated) {
       const reason = `loss ${loss}, gradient norm ${gradientNorm} at ${source.describeStep(step)}`;
       return { kind: 'skipped', reason, isFaulty: true, tokens };
@@ -95,6 +108,16 @@ export class GradientLearner implements Learner {
       kind: 'updated',
       tokens,
       event: { epoch, loss, gradientNorm, learningRate, ...source.tell(measures, { step, loss }) },
+    };
+  }
+
+  private dropping(batch: ModelBatch, step: number, microBatch: number): MicroBatch {
+    const { model, options } = this;
+    if (!model.adapter?.dropout) return batch;
+    return {
+      ...batch,
+      graph: (weights) => batch.graph(withDropout(weights, model, batch.rows)),
+      feeds: () => joined(batch.feeds(), dropoutFeeds(model, batch.rows, { ...options, step, microBatch })),
     };
   }
 

@@ -1,14 +1,15 @@
 // Windows to micro-batches of the next-token objective. Only positions that have a target reach the output head.
 
 import { input, multiply, total } from '../../engine/graph/build.ts';
-import type { MicroBatch, Objective } from '../../engine/optimizer/update-step.ts';
+import type { Objective } from '../../engine/optimizer/update-step.ts';
 import { joined } from '../../engine/runtime/backend.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 import type { Window } from '../data/packing.ts';
 import { negativeLogLikelihood } from '../objectives/likelihood.ts';
 import { tokenStatistics } from '../scoring/heads.ts';
-import { type Layout, layOutWindows } from '../scoring/layout.ts';
+import { type Layout, layOutWindows, passRows } from '../scoring/layout.ts';
+import type { ModelBatch } from './gradient-learner.ts';
 
 /**
  * The micro-batches of one step, each of at most `microBatchTokens` positions (one window at least).
@@ -20,12 +21,12 @@ export function windowMicroBatches(
   windows: readonly Window[],
   microBatchTokens: number,
   describe: () => string,
-): MicroBatch[] {
+): ModelBatch[] {
   const trained = windows.reduce((count, { weights }) => count + countTargets(weights), 0);
   if (trained === 0) return [];
   const length = windows[0].ids.length;
   const perBatch = Math.max(1, Math.floor(microBatchTokens / length));
-  const batches: MicroBatch[] = [];
+  const batches: ModelBatch[] = [];
   for (let start = 0; start < windows.length; start += perBatch) {
     const own = windows.slice(start, start + perBatch);
     if (own.every(({ weights }) => countTargets(weights) === 0)) continue;
@@ -42,10 +43,11 @@ function microBatch(
   windows: readonly Window[],
   weight: number,
   describe: () => string,
-): MicroBatch {
+): ModelBatch {
   const layout = layOutWindows(windows);
   return {
     key: layout.key,
+    rows: passRows(layout, layout.size),
     graph: (parameters) => nextTokenObjective(config, parameters, layout),
     feeds() {
       const weights = new Float32Array(layout.size);

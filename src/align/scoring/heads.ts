@@ -7,6 +7,7 @@ import type { Tensor } from '../../engine/graph/tensor.ts';
 import { type Backend, type Feeds, joined, type TensorData } from '../../engine/runtime/backend.ts';
 import { ProgramCache } from '../../engine/runtime/program-cache.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
+import type { PassRows } from '../../language/model/dropout.ts';
 import type { Parameters } from '../../language/model/forward.ts';
 import {
   type TargetStatistics,
@@ -16,7 +17,14 @@ import {
 } from '../../language/model/full-pass.ts';
 import { scalarHead } from '../../language/model/scalar-head.ts';
 import { structureOf, type Weights, weightFeeds, weightInputs } from '../../language/model/weights.ts';
-import { type CompletionBatch, type CompletionGroup, type Layout, padded, slotOf } from './layout.ts';
+import {
+  type CompletionBatch,
+  type CompletionGroup,
+  type Layout,
+  padded,
+  passRows,
+  slotOf,
+} from './layout.ts';
 
 /** Statistics of each trained token, every tensor [M]; `layout.feeds` are its inputs. */
 export function tokenStatistics(
@@ -49,6 +57,7 @@ export function scoresAt(config: ModelConfig, parameters: Parameters, layout: La
 /** A graph over the completions of a batch, and what it is fed. Heads of one key have the same graph. */
 export interface CompletionHead {
   key: string;
+  rows: PassRows;
   feeds: () => Feeds;
   /** @returns [K·B]; arbitrary but finite in empty slots */
   graph: (config: ModelConfig, parameters: Parameters) => Tensor;
@@ -62,6 +71,7 @@ export function completionLogProbs<Group extends CompletionGroup>(
   const [S, M] = [shape.K * shape.B, tokens.size];
   return {
     key: `${tokens.key}, ${shape.K}×${shape.B}`,
+    rows: passRows(tokens, M),
     feeds() {
       const membership = new Float32Array(S * M);
       tokens.owners.forEach((owner, target) => {
@@ -87,6 +97,7 @@ export function completionScores<Group extends CompletionGroup>(
   });
   return {
     key: `${tokens.windowKey}, ${shape.K}×${shape.B}`,
+    rows: passRows(tokens, places.length),
     feeds: () => joined(tokens.feeds, { places }),
     graph: (config, parameters) => scoresAt(config, parameters, tokens, places.length),
   };

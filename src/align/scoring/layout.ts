@@ -1,6 +1,7 @@
 // Rows as the inputs of a graph: packed into windows, with the place of everything that a head reads. Training and
 // scoring without gradients share these batches: the same shapes, so the same bits.
 
+import type { PassRows } from '../../language/model/dropout.ts';
 import type { WindowShape } from '../../language/model/full-pass.ts';
 import { type BatchLimits, batchesWithin, planWindows, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
@@ -108,6 +109,11 @@ function layoutOf(shape: WindowShape, feeds: WindowFeeds, targets: readonly Targ
       ),
     },
   };
+}
+
+/** Rows that the linear layers of a pass over it compute. @param places that its head reads */
+export function passRows({ windows, length }: WindowShape, places: number): PassRows {
+  return { positions: windows * length, places };
 }
 
 const paddingSegment = -1;

@@ -5,7 +5,7 @@ import type { reject as method, RejectOptions } from '../../align/methods/reject
 import { generationOptions, promptData, rewardOption } from './shared-options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line, table } from './summary.ts';
-import { trainingOptions, trainingSchema } from './training-options.ts';
+import { adapterOptions, trainingOptions, trainingSchema } from './training-options.ts';
 
 const picks = ['best', 'random'] as const satisfies readonly RejectOptions['pick'][];
 
@@ -14,6 +14,7 @@ export const reject = defineStage({
   description: 'rejection sampling: fine-tune a policy on the best of several completions of its own',
   schema: trainingSchema({
     ...trainingOptions,
+    ...adapterOptions,
     ...generationOptions,
     data: promptData,
     reward: rewardOption,

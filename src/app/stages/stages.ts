@@ -4,12 +4,15 @@ import { compare } from './compare.ts';
 import { dpo } from './dpo.ts';
 import { evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
+import { grpo } from './grpo.ts';
 import { kata } from './kata.ts';
 import { label } from './label.ts';
+import { merge } from './merge.ts';
 import { ppo } from './ppo.ts';
 import { pretrain } from './pretrain.ts';
 import { reject } from './reject.ts';
 import { reward } from './reward.ts';
+import { rloo } from './rloo.ts';
 import { score } from './score.ts';
 import { sft } from './sft.ts';
 import type { Stage } from './stage.ts';
@@ -24,6 +27,9 @@ export const stages = {
   reject,
   dpo,
   ppo,
+  grpo,
+  rloo,
+  merge,
   label,
   generate,
   score,

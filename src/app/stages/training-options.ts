@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { optionWord } from '../../align/run/recipe.ts';
 import { scheduleKinds } from '../../engine/optimizer/schedule.ts';
+import { texts } from './options.ts';
 import { stageOptions } from './shared-options.ts';
 
 export const trainingOptions = {
@@ -32,6 +33,27 @@ export const trainingOptions = {
   patience: z.int().min(1).default(5).describe('stop after this many consecutive non-finite updates'),
 };
 
+/** LoRA. */
+export const adapterOptions = {
+  loraRank: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('rank r of a new LoRA adapter over the frozen model (default: train all weights)'),
+  loraAlpha: z.number().positive().optional().describe('LoRA α; updates are scaled by α / r (default: 2r)'),
+  loraDropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .optional()
+    .describe('dropout on the inputs of the adapter (default: 0)'),
+  loraTargets: texts(
+    'words',
+    'modules to adapt: all-linear, attention, mlp, or names such as q_proj (default: all-linear)',
+  ).optional(),
+  loraRankStabilised: z.boolean().optional().describe('scale LoRA updates by α / √r instead of α / r'),
+};
+
 export const lengthOptions = {
   maxLength: z
     .int()
@@ -46,6 +68,7 @@ export const lengthOptions = {
 
 export const preferenceOptions = {
   ...trainingOptions,
+  ...adapterOptions,
   batchSize: z.int().min(1).default(32).describe('pairs (or rankings) per update'),
   microBatchTokens: trainingOptions.microBatchTokens.default(4096),
   ...lengthOptions,
