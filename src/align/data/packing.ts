@@ -58,7 +58,9 @@ export function planWindows(lengths: readonly number[], mostLength: number): Win
 }
 
 const positionsOf = ({ length, windows }: WindowPlan): number => length * windows.length;
-const costOf = (plan: WindowPlan): number => positionsOf(plan) * (1 + plan.length / dearLength);
+const costOf = ({ length, windows }: WindowPlan): number => windows.length * costOfLength(length);
+/** Cost of computing so many positions that attend to each other, relative to a position alone. */
+export const costOfLength = (length: number): number => length * (1 + length / dearLength);
 
 export interface BatchLimits {
   /** Of a window, at least that of the longest row. */

@@ -129,7 +129,7 @@ describe('a step on pairs', () => {
 
   async function step(
     objective: DpoObjective,
-    limits: { batchTokens: number; slots: number },
+    limits: { batchTokens: number; slots: number; sharePrompts?: boolean },
     judged: readonly JudgedRow[] = pairs,
   ): Promise<StepResult & { batches: number }> {
     const known = await logProbsOf(
@@ -157,9 +157,9 @@ describe('a step on pairs', () => {
       },
     );
     const whole = { rows, referencePoint, describe: () => 'pairs' };
-    const batches = completionBatches(rows, { mostLength: 32, ...limits }).map((batch) =>
-      judgedMicroBatch(config, batch, objective, whole),
-    );
+    const laidOut = completionBatches(rows, { mostLength: 32, ...limits });
+    expect(laidOut.some(({ tokens }) => tokens.sharesPrompts)).toBe(limits.sharePrompts ?? false);
+    const batches = laidOut.map((batch) => judgedMicroBatch(config, batch, objective, whole));
     const result = await trainer.step(batches, 0);
     await trainer.close();
     return { ...result, batches: batches.length };
@@ -190,7 +190,7 @@ describe('a step on pairs', () => {
   };
 
   it.each(dpoLossKinds)(
-    'of %s has the loss of its equation, however it is cut into micro-batches',
+    'of %s has the loss of its equation, however it is cut into micro-batches, prompts shared or not',
     async (loss) => {
       const all = pairs.flatMap(({ completions }) => completions);
       const [now, before] = [await logProbsOf(policy, all), await logProbsOf(reference, all)];
@@ -203,10 +203,12 @@ describe('a step on pairs', () => {
       const objective = objectiveOf(loss);
       const whole = await step(objective, { batchTokens: 1e6, slots: 5 });
       const cut = await step(objective, { batchTokens: 32, slots: 8 });
+      const shared = await step(objective, { batchTokens: 64, slots: 5, sharePrompts: true });
       expect([whole.batches, cut.batches]).toEqual([1, 5]);
+      expect(shared.batches).toBeGreaterThan(1);
       const expected = mean(plain.map(losses[loss]));
       expect(Math.abs(expected - (lossAtReference(objective) ?? 0))).toBeGreaterThan(1e-3);
-      for (const { loss: found, measures } of [whole, cut]) {
+      for (const { loss: found, measures } of [whole, cut, shared]) {
         expectLoss(found, expected, 1e-5);
         expectLoss(measures['logps/chosen'], mean(plain.map(({ p }) => p[0])), 1e-5);
         expectLoss(measures['logps/rejected'], mean(plain.map(({ p }) => p[1])), 1e-5);
@@ -218,6 +220,7 @@ describe('a step on pairs', () => {
         expectLoss(margin, chosen - rejected, 1e-5);
       }
       expectLoss(cut.gradientNorm, whole.gradientNorm, 1e-5);
+      expectLoss(shared.gradientNorm, whole.gradientNorm, 1e-5);
       if (!['dpo', 'kto'].includes(loss)) return;
       expectLoss(whole.measures['rewards/chosen'], 0.1 * mean(plain.map(({ d }) => d[0])), 1e-5);
       expectLoss(whole.measures['rewards/accuracies'], mean(plain.map((x) => Number(h(x) > 0))), 1e-6);

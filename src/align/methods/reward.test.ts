@@ -67,8 +67,11 @@ describe('a step on comparisons', () => {
   parameters.set('score.weight', initialHeadWeight(config, 4));
   const model = { config, parameters };
 
+  /** All of one prompt. */
   const row = (seed: number, length: number): TokenRow => ({
-    ids: Int32Array.from({ length: 3 + length }, (_, i) => 3 + ((seed * 53 + i * i * 7) % 280)),
+    ids: Int32Array.from({ length: 3 + length }, (_, i) =>
+      i < 3 ? 7 + i : 3 + ((seed * 53 + i * i * 7) % 280),
+    ),
     isTrained: Uint8Array.from({ length: 3 + length }, (_, i) => Number(i >= 3)),
     source: { file: 'comparisons', line: 1 },
   });
@@ -92,7 +95,7 @@ describe('a step on comparisons', () => {
   async function step(
     rows: readonly RankedRow[],
     objective: RewardObjective,
-    limits: { batchTokens: number; slots: number },
+    limits: { batchTokens: number; slots: number; sharePrompts?: boolean },
   ): Promise<StepResult & { batches: number }> {
     const inputs = weightInputs(model);
     const trained = Object.entries(inputs).map(([name, tensor]) => {
@@ -109,9 +112,9 @@ describe('a step on comparisons', () => {
       },
     );
     const whole = { rows: rows.length, describe: () => 'comparisons' };
-    const batches = completionBatches(rows, { mostLength: 16, ...limits }).map((batch) =>
-      rankingMicroBatch(config, batch, objective, whole),
-    );
+    const laidOut = completionBatches(rows, { mostLength: 16, ...limits });
+    expect(laidOut.some(({ tokens }) => tokens.sharesPrompts)).toBe(limits.sharePrompts ?? false);
+    const batches = laidOut.map((batch) => rankingMicroBatch(config, batch, objective, whole));
     const result = await trainer.step(batches, 0);
     await trainer.close();
     return { ...result, batches: batches.length };
@@ -137,13 +140,14 @@ describe('a step on comparisons', () => {
   ];
 
   it.each(cases)(
-    'with %s has the loss of its equation, however it is cut into micro-batches',
+    'with %s has the loss of its equation, however it is cut into micro-batches, prompts shared or not',
     async (_, rows, objective, lossOf) => {
       const scores = await scoresOf(rows);
       const whole = await step(rows, objective, { batchTokens: 1e6, slots: rows.length });
       const cut = await step(rows, objective, { batchTokens: 1, slots: 6 });
+      const shared = await step(rows, objective, { batchTokens: 64, slots: rows.length, sharePrompts: true });
       expect(cut.batches).toBe(rows.length);
-      for (const { loss, measures } of [whole, cut]) {
+      for (const { loss, measures } of [whole, cut, shared]) {
         expectLoss(loss, mean(scores.map(lossOf)), 1e-5);
         expectLoss(measures['rewards/chosen'], mean(scores.map(([best]) => best)), 1e-5);
         expectLoss(measures['rewards/rejected'], mean(scores.map((own) => own.at(-1)!)), 1e-5);
@@ -152,6 +156,7 @@ describe('a step on comparisons', () => {
         expectLoss(measures['rewards/accuracies'], mean(ordered), 1e-6);
       }
       expectLoss(cut.gradientNorm, whole.gradientNorm, 1e-5);
+      expectLoss(shared.gradientNorm, whole.gradientNorm, 1e-5);
     },
   );
 });

@@ -49,7 +49,7 @@ function trainedStates(config: ModelConfig, parameters: Parameters, layout: Layo
 }
 
 /** The scalar head at places that are fed as `places` [count], [count]. */
-export function scoresAt(config: ModelConfig, parameters: Parameters, layout: Layout, count: number): Tensor {
+function scoresAt(config: ModelConfig, parameters: Parameters, layout: Layout, count: number): Tensor {
   const places = input('places', [count], 'int');
   return scalarHead(parameters, windowStates(config, parameters, windowInputs(layout), places));
 }

@@ -5,6 +5,7 @@ import type { PassRows } from '../../language/model/dropout.ts';
 import type { WindowShape } from '../../language/model/full-pass.ts';
 import { type BatchLimits, batchesWithin, planWindows, type Window } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import { type PromptGroup, promptGroups, rowAlone } from './shared-prompts.ts';
 
 /** Windows, and the trained tokens in them. */
 export interface Layout extends WindowShape {
@@ -14,11 +15,19 @@ export interface Layout extends WindowShape {
   /** Layouts of one key have inputs of the same shapes; of one `windowKey`, those of the windows. */
   key: string;
   windowKey: string;
-  /** tokens, positions, segments [windows, length]; targets, and the places that predict them (sources), [M] */
+  /**
+   * tokens, positions, segments, and where prompts are shared parents [windows, length]; targets, and the places that
+   * predict them (sources), [M]
+   */
   feeds: WindowFeeds & Record<'sources' | 'targets', Int32Array>;
 }
 
-type WindowFeeds = Record<'tokens' | 'positions' | 'segments', Int32Array>;
+type WindowFeeds = Record<'tokens' | 'positions' | 'segments', Int32Array> & { parents?: Int32Array };
+
+export interface LayoutOptions extends BatchLimits {
+  /** Lay the prompt out once that neighbouring rows, or the completions of a group, begin with. Default: false. */
+  sharePrompts?: boolean;
+}
 
 /** Rows in one batch; places are counted through all windows. */
 export interface TokenBatch extends Layout {
@@ -30,46 +39,81 @@ export interface TokenBatch extends Layout {
 }
 
 /** Rows in order, in batches within the limits. */
-export function tokenBatches(rows: readonly TokenRow[], limits: BatchLimits): TokenBatch[] {
-  return Array.from(eachTokenBatch(rows, limits));
+export function tokenBatches(rows: readonly TokenRow[], options: LayoutOptions): TokenBatch[] {
+  return Array.from(eachTokenBatch(rows, options));
 }
 
 /** The same, each laid out when it is asked for. */
-export function* eachTokenBatch(rows: readonly TokenRow[], limits: BatchLimits): Generator<TokenBatch> {
-  for (const own of batchesWithin(rows, lengthsOf, limits)) yield layOutRows(own, limits);
+export function* eachTokenBatch(rows: readonly TokenRow[], options: LayoutOptions): Generator<TokenBatch> {
+  const groupsOf = (own: readonly TokenRow[]) => groupRows(own, Array.from(own.keys()), options);
+  for (const own of batchesWithin(rows, (some) => lengthsOf(groupsOf(some)), options)) {
+    yield layOutRows(own, groupsOf(own), options);
+  }
 }
 
-const lengthsOf = (rows: readonly TokenRow[]): number[] => rows.map(({ ids }) => ids.length);
+/** @param order of the rows by index, in which those of one prompt are neighbours */
+function groupRows(
+  rows: readonly TokenRow[],
+  order: readonly number[],
+  { sharePrompts = false, mostLength }: LayoutOptions,
+): PromptGroup[] {
+  return sharePrompts
+    ? promptGroups(rows, order, mostLength)
+    : Array.from(rows.keys(), (index) => rowAlone(rows, index));
+}
+
+const lengthsOf = (groups: readonly PromptGroup[]): number[] => groups.map(({ length }) => length);
 
 /** @throws ShapeError when a row is longer than `mostLength` */
-function layOutRows(rows: readonly TokenRow[], { mostLength }: BatchLimits): TokenBatch {
-  const { length, windows } = planWindows(lengthsOf(rows), mostLength);
-  const feeds = emptyWindows(windows.length, length);
-  const starts = new Array<number>(rows.length);
+function layOutRows(
+  rows: readonly TokenRow[],
+  groups: readonly PromptGroup[],
+  { mostLength }: LayoutOptions,
+): TokenBatch {
+  const { length, windows } = planWindows(lengthsOf(groups), mostLength);
+  const sharesPrompts = groups.some(({ sharedLength }) => sharedLength > 0);
+  const feeds = emptyWindows(windows.length, length, sharesPrompts);
+  /** Of row i's token t: where its prompt begins up to `shared`, then where the rest does. */
+  const starts = new Array<{ shared: number; prompt: number; rest: number }>(rows.length);
   windows.forEach((members, window) => {
-    let start = window * length;
-    members.forEach((index, segment) => {
-      starts[index] = start;
-      start = place(feeds, rows[index].ids, { start, position: 0, segment });
-    });
+    let [start, segment] = [window * length, 0];
+    for (const { members: own, sharedLength: shared } of members.map((index) => groups[index])) {
+      const [prompt, parent] = [start, segment];
+      if (shared > 0) {
+        const ids = rows[own[0]].ids.subarray(0, shared);
+        start = place(feeds, ids, { start, position: 0, segment: segment++, parent });
+      }
+      for (const index of own) {
+        starts[index] = { shared, prompt, rest: start };
+        const ids = rows[index].ids.subarray(shared);
+        const seen = shared > 0 ? parent : segment;
+        start = place(feeds, ids, { start, position: shared, segment: segment++, parent: seen });
+      }
+    }
   });
+  const placeOf = (row: number, t: number) => {
+    const { shared, prompt, rest } = starts[row];
+    return t < shared ? prompt + t : rest + t - shared;
+  };
   const targets: Target[] = [];
   const owners: number[] = [];
   rows.forEach(({ ids, isTrained }, owner) => {
     for (let t = 1; t < ids.length; t++) {
       if (!isTrained[t]) continue;
-      targets.push({ source: starts[owner] + t - 1, target: ids[t] });
+      targets.push({ source: placeOf(owner, t - 1), target: ids[t] });
       owners.push(owner);
     }
   });
-  const lastPlaces = rows.map(({ ids }, i) => starts[i] + ids.length - 1);
-  return { ...layoutOf({ windows: windows.length, length }, feeds, targets), rows, owners, lastPlaces };
+  const lastPlaces = rows.map(({ ids }, row) => placeOf(row, ids.length - 1));
+  const shape = { windows: windows.length, length, sharesPrompts };
+  return { ...layoutOf(shape, feeds, targets), rows, owners, lastPlaces };
 }
 
 /** Windows that were filled elsewhere, and the weight of each trained token in them. */
 export function layOutWindows(windows: readonly Window[]): Layout & { weights: number[] } {
   const length = windows[0].ids.length;
-  const feeds = emptyWindows(windows.length, length);
+  const shape = { windows: windows.length, length, sharesPrompts: false };
+  const feeds = emptyWindows(windows.length, length, false);
   const targets: Target[] = [];
   const weights: number[] = [];
   windows.forEach((window, i) => {
@@ -83,7 +127,7 @@ export function layOutWindows(windows: readonly Window[]): Layout & { weights: n
       weights.push(weight);
     });
   });
-  return { ...layoutOf({ windows: windows.length, length }, feeds, targets), weights };
+  return { ...layoutOf(shape, feeds, targets), weights };
 }
 
 interface Target {
@@ -93,7 +137,7 @@ interface Target {
 
 function layoutOf(shape: WindowShape, feeds: WindowFeeds, targets: readonly Target[]): Layout {
   const size = roomFor(targets.length);
-  const windowKey = `${shape.windows}×${shape.length}`;
+  const windowKey = `${shape.windows}×${shape.length}${shape.sharesPrompts ? ' with shared prompts' : ''}`;
   return {
     ...shape,
     ...{ count: targets.length, size, windowKey, key: `${windowKey}, ${size} targets` },
@@ -118,20 +162,30 @@ export function passRows({ windows, length }: WindowShape, places: number): Pass
 
 const paddingSegment = -1;
 
-function emptyWindows(windows: number, length: number): WindowFeeds {
+function emptyWindows(windows: number, length: number, sharesPrompts: boolean): WindowFeeds {
   const zeros = () => new Int32Array(windows * length);
-  return { tokens: zeros(), positions: zeros(), segments: zeros().fill(paddingSegment) };
+  const feeds = { tokens: zeros(), positions: zeros(), segments: zeros().fill(paddingSegment) };
+  return sharesPrompts ? { ...feeds, parents: feeds.segments.slice() } : feeds;
+}
+
+interface Piece {
+  start: number;
+  position: number;
+  segment: number;
+  /** The segment that is attended to beside its own; its own where there is none. */
+  parent: number;
 }
 
 /** @returns the place after the last token */
 function place(
-  { tokens, positions, segments }: WindowFeeds,
+  { tokens, positions, segments, parents }: WindowFeeds,
   ids: Int32Array,
-  { start, position, segment }: { start: number; position: number; segment: number },
+  { start, position, segment, parent }: Piece,
 ): number {
   const end = start + ids.length;
   tokens.set(ids, start);
   segments.fill(segment, start, end);
+  parents?.fill(parent, start, end);
   for (let i = 0; i < ids.length; i++) positions[start + i] = position + i;
   return end;
 }
@@ -177,7 +231,7 @@ export interface CompletionBatch<Group extends CompletionGroup> {
   tokens: TokenBatch;
 }
 
-export interface CompletionLimits extends BatchLimits {
+export interface CompletionLimits extends LayoutOptions {
   /** Groups of a step (B). */
   slots: number;
 }
@@ -190,10 +244,15 @@ export function completionBatches<Group extends CompletionGroup>(
   const counts = [...new Set(groups.map(({ completions }) => completions.length))].sort((a, b) => a - b);
   return counts.flatMap((K) => {
     const sameCount = groups.filter(({ completions }) => completions.length === K);
-    const lengths = (own: readonly Group[]) => own.flatMap(({ completions }) => lengthsOf(completions));
-    return Array.from(batchesWithin(sameCount, lengths, limits), (own): CompletionBatch<Group> => {
-      const rows = Array.from({ length: K }, (_, k) => own.map(({ completions }) => completions[k])).flat();
-      return { groups: own, shape: { B: limits.slots, K }, tokens: layOutRows(rows, limits) };
+    const rowsOf = (own: readonly Group[]) =>
+      Array.from({ length: K }, (_, k) => own.map(({ completions }) => completions[k])).flat();
+    const byGroup = (own: readonly Group[]) =>
+      own.flatMap((_, i) => Array.from({ length: K }, (_, k) => k * own.length + i));
+    const together = (own: readonly Group[]) => groupRows(rowsOf(own), byGroup(own), limits);
+    const batches = batchesWithin(sameCount, (own) => lengthsOf(together(own)), limits);
+    return Array.from(batches, (own): CompletionBatch<Group> => {
+      const tokens = layOutRows(rowsOf(own), together(own), limits);
+      return { groups: own, shape: { B: limits.slots, K }, tokens };
     });
   });
 }
@@ -231,8 +290,8 @@ export function slotOf<Group extends CompletionGroup>(
 
 /** Tokens of all completions with their prompts, padding not counted. */
 export function countTokens(groups: readonly CompletionGroup[]): number {
-  const lengths = groups.flatMap(({ completions }) => lengthsOf(completions));
-  return lengths.reduce((sum, length) => sum + length, 0);
+  const rows = groups.flatMap(({ completions }) => completions);
+  return rows.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
 /** The numbers, and zeros up to `size`. */

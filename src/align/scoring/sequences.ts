@@ -6,6 +6,7 @@ import { limitsFor } from '../data/packing.ts';
 import type { TokenRow } from '../data/token-row.ts';
 import { TokenPasses } from './heads.ts';
 import { eachTokenBatch, roomFor, type TokenBatch } from './layout.ts';
+import { haveSamePrompt } from './shared-prompts.ts';
 
 export interface ScoringOptions {
   /** Positions per run; a single sequence may have more. */
@@ -15,6 +16,8 @@ export interface ScoringOptions {
   /** After each run: tokens done, padding not counted. */
   onProgress?: (tokens: number) => void;
   signal?: AbortSignal;
+  /** Lay the prompt out once that neighbouring sequences begin with. Default: false. */
+  sharePrompts?: boolean;
   /** Keeps compiled programs from call to call, for a caller that releases them; of models of one configuration. */
   passes?: TokenPasses;
 }
@@ -64,22 +67,20 @@ export async function sequenceScores(
   return scores;
 }
 
-/** Sequences of similar lengths together, shortest first; `members` are a batch's places among all of them. */
+/** Sequences in the order of `scoringOrder`; `members` are a batch's places among all of them. */
 async function eachBatch(
   backend: Backend,
   { config }: Weights,
   sequences: readonly TokenRow[],
-  { batchTokens, onProgress, signal, passes: kept }: ScoringOptions,
+  { batchTokens, sharePrompts = false, onProgress, signal, passes: kept }: ScoringOptions,
   visit: (passes: TokenPasses, batch: TokenBatch, members: readonly number[]) => Promise<void>,
 ): Promise<void> {
-  const order = Array.from(sequences.keys()).sort(
-    (a, b) => sequences[a].ids.length - sequences[b].ids.length || a - b,
-  );
+  const order = scoringOrder(sequences, sharePrompts);
   const sorted = order.map((index) => sequences[index]);
   const passes = kept ?? new TokenPasses(backend);
   let [start, tokens] = [0, 0];
   try {
-    for (const batch of eachTokenBatch(sorted, limitsFor(config, batchTokens))) {
+    for (const batch of eachTokenBatch(sorted, { ...limitsFor(config, batchTokens), sharePrompts })) {
       signal?.throwIfAborted();
       await visit(passes, batch, order.slice(start, start + batch.rows.length));
       start += batch.rows.length;
@@ -89,4 +90,20 @@ async function eachBatch(
   } finally {
     if (!kept) await passes.release();
   }
+}
+
+/** Similar lengths together, shortest first; neighbours with a prompt to share stay neighbours, by their longest. */
+function scoringOrder(sequences: readonly TokenRow[], sharePrompts: boolean): number[] {
+  const runs: { members: number[]; longest: number }[] = [];
+  sequences.forEach((row, index) => {
+    const run = runs.at(-1);
+    if (!run || !sharePrompts || !haveSamePrompt(sequences[run.members[0]], row)) {
+      runs.push({ members: [index], longest: row.ids.length });
+      return;
+    }
+    run.members.push(index);
+    run.longest = Math.max(run.longest, row.ids.length);
+  });
+  runs.sort((a, b) => a.longest - b.longest || a.members[0] - b.members[0]);
+  return runs.flatMap(({ members }) => members);
 }

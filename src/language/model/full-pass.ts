@@ -1,5 +1,6 @@
 // The whole-row pass: windows of packed rows in, log-probabilities of chosen targets out. Rows of a window do not
-// see each other, and only positions that have a target reach the output head.
+// see each other, except a prompt that several completions share, and only positions that have a target reach the
+// output head.
 
 import {
   and,
@@ -36,6 +37,8 @@ export interface WindowShape {
   /** Windows a run (B) and tokens a window (T). */
   windows: number;
   length: number;
+  /** Whether rows of a window may see another row, their prompt. Default: false. */
+  sharesPrompts?: boolean;
 }
 
 export interface WindowInputs {
@@ -45,19 +48,22 @@ export interface WindowInputs {
   positions: Tensor;
   /** int [B,T], the row of the window that a token belongs to; padding is a row of its own */
   segments: Tensor;
+  /** int [B,T], the row that a token sees beside its own, its own where there is none; absent where there is none at all */
+  parents?: Tensor;
 }
 
-export function windowInputs({ windows, length }: WindowShape): WindowInputs {
+export function windowInputs({ windows, length, sharesPrompts }: WindowShape): WindowInputs {
   const shape = [windows, length];
   return {
     tokens: input('tokens', shape, 'int'),
     positions: input('positions', shape, 'int'),
     segments: input('segments', shape, 'int'),
+    ...(sharesPrompts && { parents: input('parents', shape, 'int') }),
   };
 }
 
 /**
- * Final hidden states of windows in which each row attends to its own past.
+ * Final hidden states of windows in which each row attends to its own past, and to that of its parent.
  * @param places int [M], rows of [B·T]; all unless given
  * @returns [M, D] or [B·T, D]
  */
@@ -68,7 +74,7 @@ export function windowStates(
   places?: Tensor,
 ): Tensor {
   const [, T] = inputs.tokens.shape;
-  const bias = blockCausalBias(inputs.segments);
+  const bias = blockCausalBias(inputs);
   const attend: Attend = (_layer, heads, scale) => attendToPast(heads, bias, scale);
   return hiddenStates(config, parameters, { ...inputs, positionCount: T, places }, attend);
 }
@@ -86,13 +92,17 @@ function attendToPast({ query, key, value }: Heads, bias: Tensor, scale: number)
   return concat(parts, 2);
 }
 
-/** [B,1,T,T]: 0 where query t may see key s (s ≤ t, same row), else `forbidden`. */
-function blockCausalBias(segments: Tensor): Tensor {
+/** [B,1,T,T]: 0 where query t may see key s (s ≤ t, same row or the parent), else `forbidden`. */
+function blockCausalBias({ segments, parents }: WindowInputs): Tensor {
   const [B, T] = segments.shape;
   const order = Array.from({ length: T }, (_, i) => i);
   const isPast = lessOrEqual(constant(order, [1, 1, T], 'int'), constant(order, [1, T, 1], 'int'));
-  const isSameRow = equal(reshape(segments, [B, T, 1]), reshape(segments, [B, 1, T]));
-  return reshape(select(and(isSameRow, isPast), 0, forbidden), [B, 1, T, T]);
+  const pastOf = (rows: Tensor, otherwise: number | Tensor) => {
+    const isKeyOf = equal(reshape(rows, [B, T, 1]), reshape(segments, [B, 1, T]));
+    return select(and(isKeyOf, isPast), 0, otherwise);
+  };
+  const own = pastOf(segments, forbidden);
+  return reshape(parents ? pastOf(parents, own) : own, [B, 1, T, T]);
 }
 
 /** What the model says of each target; every tensor is [M]. */
