@@ -4,8 +4,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Trainer } from '../dist/align/run/trainer.js';
 import { windowMicroBatches } from '../dist/align/run/window-batches.js';
+import { UpdateStep } from '../dist/engine/optimizer/update-step.js';
 import { runJob } from '../dist/engine/runtime/job.js';
 import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
 import { Generator } from '../dist/language/generation/generate.js';
@@ -57,11 +57,15 @@ export async function denseJob(rowsFile) {
     weightDecay: 0.01,
   }));
   const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-  const trainer = new Trainer(await openBackend({ threads: 2 }), trained, {
-    adamw,
-    clipNorm: 1,
-    patience: 1,
-  });
+  const trainer = new UpdateStep(
+    await openBackend({ threads: 2 }),
+    { trained },
+    {
+      adamw,
+      clipNorm: 1,
+      patience: 1,
+    },
+  );
   const windows = rows.map(({ prompt_ids: ids }) => ({
     ids: Int32Array.from(ids),
     positions: Int32Array.from(ids.keys()),

@@ -9,7 +9,10 @@ import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { tinyConfigs, tinyParameters, tinyPrompt } from '../../language/model/testing/tiny-models.ts';
 import { windowMicroBatches } from './window-batches.ts';
 
-const config = { ...tinyConfigs.llama, hiddenSize: 192, headSize: 48, intermediateSize: 384, layers: 1 };
+const config = {
+  ...{ ...tinyConfigs.llama, hiddenSize: 192, headSize: 48, intermediateSize: 384, layers: 1 },
+  initializerRange: 0.05,
+};
 const length = 32;
 
 function window(seed: number) {
@@ -29,7 +32,8 @@ function trainer(backend: Backend) {
   const trained = [...parameters].map(([name, values]) => {
     return { name, values, tensor: inputs[name], weightDecay: 0.1 };
   });
-  const adamw = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
+  // A larger ε than usual, so that a gradient near 0 does not become a step of its rounding's sign.
+  const adamw = { beta1: 0.9, beta2: 0.95, epsilon: 1e-5 };
   return { parameters, step: new UpdateStep(backend, { trained }, { adamw, clipNorm: 1, patience: 1 }) };
 }
 
@@ -88,7 +92,7 @@ describe.skipIf(reason)(`training on webgpu${reason && ` (no adapter: ${reason})
     of(onDevice, found).forEach(([name, values], i) => {
       const largest = all[i][1].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
       const error = values.reduce((most, x, j) => Math.max(most, Math.abs(x - all[i][1][j])), 0);
-      expect(error / largest, name).toBeLessThan(1e-3);
+      expect(error / largest, name).toBeLessThan(1e-4);
     });
   });
 });
