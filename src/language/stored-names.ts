@@ -5,9 +5,9 @@ const names = [
   // events.jsonl
   ...(['totalSteps', 'tokensPerSecond', 'gradientNorm', 'learningRate', 'tokenAccuracy'] as const),
   ...(['weightsBytes', 'optimizerBytes'] as const),
-  // stage.json and pipeline.json: results of commands among them
+  // stage.json, pipeline.json and what --json prints: results of commands among them
   ...(['peakMemoryBytes', 'tokensGenerated', 'tokensTrained', 'trainedTokens'] as const),
-  ...(['isReused', 'klBound'] as const),
+  ...(['isReused', 'isComplete', 'klBound', 'reportJson'] as const),
   // samples of rejection sampling; the reference's log-probabilities; heed.json
   ...(['hasEos', 'logProbs', 'rewardStatistics'] as const),
   // state.json: the optimiser, PPO, its monitor

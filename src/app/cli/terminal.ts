@@ -1,6 +1,7 @@
 // Where a command speaks. Text for people goes to stdout, notes and progress to stderr; with --json stdout holds
 // the result alone. Colours and redrawing only where somebody watches.
 
+import { toStored } from '../../language/stored-names.ts';
 import { ProgressLine, type ProgressOptions, type Stream } from './progress.ts';
 import { visible } from './visible.ts';
 
@@ -80,7 +81,7 @@ export class Terminal {
   /** The object that --json prints as the last line of stdout; nothing without --json. */
   result(value: object): void {
     this.progressLine?.finish();
-    if (this.options.json) this.options.stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.options.json) this.options.stdout.write(`${JSON.stringify(toStored(value))}\n`);
   }
 
   /** @param stream where it will be written; by default where `line` writes */

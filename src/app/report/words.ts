@@ -190,6 +190,10 @@ export const words = {
     en: 'Models that learn from a reward leave the reference model. Without KL penalty they go far; under too strong a KL penalty they stay where they began.',
     ko: '보상으로 배우는 모델은 기준 모델에서 멀어집니다. KL 페널티가 없으면 멀리 가고, KL 페널티가 너무 강하면 제자리에 머뭅니다.',
   },
+  'plane.letters': {
+    en: 'A has no KL penalty, the letters after it have one.',
+    ko: 'A는 KL 페널티가 없고, 그 뒤의 글자는 있습니다.',
+  },
   'plane.chart': { en: 'KL and proxy reward', ko: 'KL과 대리 보상' },
   'plane.x': {
     en: 'KL from the reference, nats per completion (√ scale)',

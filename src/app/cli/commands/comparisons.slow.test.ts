@@ -60,10 +60,10 @@ describe('the methods together', () => {
       folder,
     );
     expect(code).toBe(0);
-    const { rounds, tokensGenerated, tokensTrained } = JSON.parse(stdout);
+    const { rounds, tokens_generated, tokens_trained } = JSON.parse(stdout);
     expect(rounds[0].max).toBeGreaterThan(rounds[0].median);
-    expect(tokensGenerated).toBe(rounds[0].tokensGenerated);
-    expect(tokensTrained).toBeGreaterThan(0);
+    expect(tokens_generated).toBe(rounds[0].tokens_generated);
+    expect(tokens_trained).toBeGreaterThan(0);
   });
 
   it('refuse what is no reward', async () => {

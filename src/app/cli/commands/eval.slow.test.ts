@@ -84,8 +84,8 @@ describe('heed eval', () => {
     expect(answersOf('one').map(({ kl }) => kl)).toEqual([0, 0, 0, ...Array(3).fill(undefined)]);
     expect(read('two', 'answers.jsonl')).toBe(read('one', 'answers.jsonl'));
     expect(read('two', 'summary.json')).toBe(read('one', 'summary.json'));
-    const { out, isReused, ...summary } = JSON.parse(runs[0].stdout);
-    expect([out, isReused]).toEqual(['one', false]);
+    const { out, is_reused, ...summary } = JSON.parse(runs[0].stdout);
+    expect([out, is_reused]).toEqual(['one', false]);
     expect(summary).toEqual(JSON.parse(read('one', 'summary.json')));
   });
 
@@ -154,7 +154,7 @@ describe('heed eval', () => {
     const words = ['--data', 'programs.jsonl'];
     const first = await evaluate('again', ...words);
     const resumed = await evaluate('again', ...words, '--resume');
-    expect(JSON.parse(resumed.stdout)).toEqual({ ...JSON.parse(first.stdout), isReused: true });
+    expect(JSON.parse(resumed.stdout)).toEqual({ ...JSON.parse(first.stdout), is_reused: true });
     expect(resumed.stderr).toContain('again: finished already; nothing to do');
     const refusals = [
       [await evaluate('again', ...words), /got a finished evaluation\. Try --resume/],

@@ -53,10 +53,10 @@ describe('heed label', () => {
   it('prints what people agree on, and as JSON the report', async () => {
     const { code, stdout, stderr } = await runHeed(words('--out', 'whole', '--json'), folder);
     expect([code, stderr]).toEqual([0, expect.stringMatching(/agreement between two annotators +\d/)]);
-    const { report, tokensGenerated, isReused } = JSON.parse(stdout);
+    const { report, tokens_generated, is_reused } = JSON.parse(stdout);
     expect(report.counts).toMatchObject({ prompts: 24, answers: 96, rankings: 0 });
     expect(report.counts.judgements).toBeGreaterThan(72);
-    expect([tokensGenerated, isReused]).toEqual([report.tokens_generated, false]);
+    expect([tokens_generated, is_reused]).toEqual([report.tokens_generated, false]);
   });
 
   it('killed and resumed leaves the bytes of an uninterrupted run', async () => {

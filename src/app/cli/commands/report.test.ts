@@ -16,7 +16,7 @@ describe('heed report', () => {
   it('writes the page, both texts and the figures, and says where', async () => {
     const { code, stdout } = await runHeed(['report', '--run', folder, '--json'], folder);
     expect(code).toBe(0);
-    const { html, markdown, reportJson } = JSON.parse(stdout);
+    const { html, markdown, report_json: reportJson } = JSON.parse(stdout);
     expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>/);
     expect(JSON.parse(readFileSync(reportJson, 'utf8'))).toMatchObject({ recipe: 'quickstart', seed: 1 });
     expect([existsSync(markdown), existsSync(join(folder, 'report.ko.md'))]).toEqual([true, true]);

@@ -1,12 +1,16 @@
 // Blocks that kata adds to sections: coaching, overlap of training and held-out problems, and what hacking looks like.
 
 import {
+  type Bilingual,
+  type Form,
   fixed,
+  joined,
   percent,
   plain,
   points,
   say as sayAny,
   signed,
+  significant,
   wholePercent,
   withBounds,
 } from '../bilingual.ts';
@@ -14,7 +18,7 @@ import { lineChart, type Series } from '../charts/line-chart.ts';
 import { watchedCurve } from '../curves.ts';
 import type { Block, Chart } from '../document.ts';
 import type { Names } from '../names.ts';
-import type { Report } from '../report-json.ts';
+import type { Curve, Report } from '../report-json.ts';
 import { figureTable } from '../sections/figures.ts';
 import { answersBlock } from '../sections/samples.ts';
 import type { World } from '../world.ts';
@@ -70,14 +74,14 @@ export function hackingBlocks(world: () => World) {
       };
       return [{ kind: 'text', text: say('hacking.both', shown) }];
     });
-    const chart = passRates(report, names);
+    const charts = alongTraining(report, names);
     const samples = report.hacked.map((sample, i) => answersBlock(sample, i + 1, i === 0, names, world()));
     return [
       ...both,
-      ...(chart
+      ...(charts.length > 0
         ? ([
             { kind: 'heading', text: say('hacking.falling') },
-            { kind: 'charts', charts: [chart], columns: 2 },
+            { kind: 'charts', charts, columns: 2 },
           ] satisfies Block[])
         : []),
       ...(samples.length > 0 ? [{ kind: 'heading' as const, text: say('hacking.samples') }, ...samples] : []),
@@ -85,30 +89,44 @@ export function hackingBlocks(world: () => World) {
   };
 }
 
-/** Of every run that was watched. */
-function passRates({ curves }: Report, names: Names): Chart | undefined {
-  const runs = Object.keys(curves).flatMap((name) => {
-    const curve = watchedCurve(curves[name], passMetrics);
-    return curve && curve.steps.length > 1 ? [{ name, curve }] : [];
+/** What is optimised and what is meant, step by step, of every run that was watched. */
+function alongTraining({ curves }: Report, names: Names): Chart[] {
+  const runs = Object.keys(curves).filter((name) => hasCourse(watchedCurve(curves[name], passMetrics)));
+  const proxy = { title: sayAny('metric.proxy'), y: sayAny('axis.score'), form: significant };
+  const passRate = { title: say('metric.pass_rate'), y: say('metric.pass_rate'), form: wholePercent };
+  return [
+    ...courseOf(proxy, runs, (name) => curves[name]['objective/scores'], names),
+    ...courseOf(passRate, runs, (name) => watchedCurve(curves[name], passMetrics), names),
+  ];
+}
+
+function hasCourse(curve: Curve | undefined): curve is Curve {
+  return curve !== undefined && curve.steps.length > 1;
+}
+
+function courseOf(
+  { title, y, form }: { title: Bilingual; y: Bilingual; form: Form },
+  names: readonly string[],
+  curveOf: (name: string) => Curve | undefined,
+  { full, hue }: Names,
+): Chart[] {
+  const runs = names.flatMap((name) => {
+    const curve = curveOf(name);
+    return hasCourse(curve) ? [{ name: full(name), hue: hue(name), curve }] : [];
   });
-  if (runs.length === 0) return undefined;
-  const series = runs.map(({ name, curve: { steps, values } }): Series => {
-    const line = steps.map((step, i) => [step, values[i]] as const);
-    return { name: names.full(name).en, hue: names.hue(name), look: 'trend', points: line };
+  if (runs.length === 0) return [];
+  const series = runs.map(({ name, hue, curve: { steps, values } }): Series => {
+    return { name: name.en, hue, look: 'trend', points: steps.map((step, i) => [step, values[i]] as const) };
   });
-  const ends = runs.map(({ name, curve: { values } }) => {
-    return `${names.full(name).en} ${percent(values[0])} → ${percent(values[values.length - 1])}`;
-  });
-  return {
-    title: say('metric.pass_rate'),
-    svg: lineChart({
-      x: sayAny('axis.steps'),
-      y: say('metric.pass_rate'),
-      yForm: wholePercent,
-      xWord: 'step',
-      series,
-    }),
-    summary: plain(ends.join('; ')),
-    legend: runs.map(({ name }) => ({ name: names.full(name), hue: names.hue(name) })),
-  };
+  const ends = runs.map(({ name, curve: { values } }) =>
+    joined([name, plain(`${form(values[0])} → ${form(values[values.length - 1])}`)]),
+  );
+  return [
+    {
+      title,
+      svg: lineChart({ x: sayAny('axis.steps'), y, yForm: form, xWord: 'step', series }),
+      summary: joined(ends, '; '),
+      legend: runs.map(({ name, hue }) => ({ name, hue })),
+    },
+  ];
 }

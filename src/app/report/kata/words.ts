@@ -83,7 +83,7 @@ export const kataWords = {
     en: '{method} against {start}: proxy {proxy}, pass rate {pass}.',
     ko: '{method}, {start} 대비: 대리 보상 {proxy}, 통과율 {pass}.',
   },
-  'hacking.falling': { en: 'Pass rate along training', ko: '학습 중의 통과율' },
+  'hacking.falling': { en: 'Proxy and pass rate along training', ko: '학습 중의 대리 보상과 통과율' },
   'hacking.samples': {
     en: 'Answers with a high reward that fail the tests',
     ko: '보상은 높지만 테스트에 실패한 답',

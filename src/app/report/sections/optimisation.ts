@@ -29,7 +29,9 @@ export function optimisationSection(report: Report, names: Names, world: World):
   const blocks: Block[] = [];
   if (!plane && along.length === 0) return undefined;
   if (plane) {
-    blocks.push({ kind: 'text', text: say('plane.lead') }, { kind: 'charts', charts: [plane], columns: 1 });
+    const letters = lettersOf(report).size > 0 ? [say('plane.letters')] : [];
+    blocks.push({ kind: 'text', text: joined([say('plane.lead'), ...letters]) });
+    blocks.push({ kind: 'charts', charts: [plane], columns: 1 });
   }
   if (along.length > 0) {
     const lead = say(world.watched.gold ? 'over.lead' : 'over.lead.proxy');
