@@ -22,19 +22,22 @@ export interface PpoParts extends PromptedPolicy {
   ensemble: Rewards;
 }
 
-/** @param given the rewards, instead of what the options' texts say */
+/** What the options' texts say. @throws UserError for one that names no reward */
+export function rewardSpecs({ reward, watch, ensemble }: PpoOptions): RewardSpecs {
+  return {
+    reward: parseRewards(reward),
+    watch: parseRewards(watch),
+    ensemble: ensemble.map((model) => ({ model })),
+  };
+}
+
 export async function assemble(
   options: PpoOptions,
-  given: RewardSpecs | undefined,
+  specs: RewardSpecs,
   backend: Backend,
   onFault: (fault: RowFault) => void,
 ): Promise<PpoParts> {
   requireMeaning(options);
-  const specs = given ?? {
-    reward: parseRewards(options.reward),
-    watch: parseRewards(options.watch),
-    ensemble: options.ensemble.map((model) => ({ model })),
-  };
   const prompted = await loadPromptedPolicy(options, onFault);
   const { policy } = prompted;
   const isOwnReference = options.reference === undefined;

@@ -35,7 +35,7 @@ import { Health } from './ppo-health.ts';
 import { mean, rolloutMetrics, sum, updateMetrics } from './ppo-metrics.ts';
 import type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
 import { paidScores, unpaidMeasures } from './ppo-scores.ts';
-import { assemble, type PpoParts } from './ppo-setup.ts';
+import { assemble, type PpoParts, rewardSpecs } from './ppo-setup.ts';
 import { PpoState, type Totals } from './ppo-state.ts';
 
 export type { PpoOptions, PpoResult, RewardSpecs } from './ppo-options.ts';
@@ -50,10 +50,11 @@ export async function ppo(
   { specs, ...options }: PpoOptions & { specs?: RewardSpecs },
   context: JobContext<RunEvent>,
 ): Promise<PpoResult> {
+  const rewarding = specs ?? rewardSpecs(options);
   const run = openRun('ppo', options, context);
   try {
     const backend = await openBackend(options);
-    const parts = await assemble(options, specs, backend, run.setAside);
+    const parts = await assemble(options, rewarding, backend, run.setAside);
     const learner = await PpoLearner.create(options, parts, backend, context.signal);
     const result = await runTraining(learner, options, run.folder, context, 'ppo');
     await parts.rewards.close();

@@ -75,11 +75,12 @@ export async function reject(
   { specs, ...options }: RejectOptions & { specs?: RewardSpec[] },
   context: JobContext<RunEvent>,
 ): Promise<RejectResult> {
+  const rewarding = specs ?? parseRewards(options.reward);
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
     const prompted = await loadPromptedPolicy(options, run.setAside);
-    const rewards = await loadRewards(specs ?? parseRewards(options.reward), backend, prompted.policy);
+    const rewards = await loadRewards(rewarding, backend, prompted.policy);
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
     const learner = new RejectLearner(options, prompted, samples, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');
