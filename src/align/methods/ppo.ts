@@ -89,11 +89,11 @@ export async function ppo(
   { specs: given, ...options }: PpoOptions & { specs?: RewardSpecs },
   context: JobContext<RunEvent>,
 ): Promise<PpoResult> {
+  const specs = given ?? rewardSpecsOf(options);
   const run = openRun('ppo', options, context);
   try {
     requireMeaning(options);
     const backend = await openBackend(options);
-    const specs = given ?? rewardSpecsOf(options);
     const parents = options.valueModel === undefined ? [] : [options.valueModel];
     const loading = { usesReference: true, backend, onFault: run.setAside, parents };
     const parts = await loadParticipants(options, specs, loading);

@@ -75,10 +75,10 @@ export async function reject(
   { specs, ...options }: RejectOptions & { specs?: RewardSpec[] },
   context: JobContext<RunEvent>,
 ): Promise<RejectResult> {
+  const named = specs ?? parseRewards(options.reward);
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
-    const named = specs ?? parseRewards(options.reward);
     const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside);
     const rewards = await loadRewards(named, backend, prompted.policy);
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);

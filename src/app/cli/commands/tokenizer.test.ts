@@ -55,7 +55,7 @@ describe('heed tokenizer', () => {
     await heed('train', '--data', 'a.txt', '--vocabulary-size', '258', '--out', 'made');
     const { stdout } = await heed('encode', '--model', 'made', '--text', 'ab ab\n\x1bé');
     expect(stdout.split('\n').slice(0, 1)).toEqual(['|ab| ab|\\n|\\x1b|\\xc3|\\xa9|']);
-    expect(stdout).toContain('6 tokens, 1.50 bytes a token');
+    expect(stdout).toContain('6 tokens, 1.50 bytes per token');
   });
 
   it('never overwrites a tokenizer', async () => {
