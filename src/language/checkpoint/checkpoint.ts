@@ -114,29 +114,42 @@ export async function loadModel(folder: string, options: LoadOptions = {}): Prom
   await verifyFolder(path);
   const names = await readdir(path);
   const load = names.includes(adapterConfigName) && !names.includes('config.json') ? loadAdapter : loadWhole;
-  const model = await load(path, names, options);
-  requireKind(folder, model.kind, options.expectKind);
-  return model;
+  return load(path, names, options, (kind) => requireKind(folder, kind, options.expectKind));
 }
 
-async function loadWhole(path: string, names: string[]): Promise<Model> {
+/** Refuses a kind before weights are read. */
+type CheckKind = (kind: CheckpointKind) => void;
+
+async function loadWhole(
+  path: string,
+  names: string[],
+  _options: LoadOptions,
+  checkKind: CheckKind,
+): Promise<Model> {
   const configFile = join(path, 'config.json');
   const configJson = await readJson(configFile);
   const config = parseModelConfig(configJson, configFile);
   const record = (await readRecord(path, names)) ?? {
     kind: kindOfArchitecture(new Fields(configJson, configFile)),
   };
+  checkKind(record.kind);
   const parameters = await readWeights(path, config, planTensors(config, record.kind));
   return { ...record, parameters, ...(await besideWeights(path, names, config)) };
 }
 
 /** An adapter and the head over the arrays of its base. */
-async function loadAdapter(path: string, names: string[], options: LoadOptions): Promise<Model> {
+async function loadAdapter(
+  path: string,
+  names: string[],
+  options: LoadOptions,
+  checkKind: CheckKind,
+): Promise<Model> {
   const where = join(path, adapterConfigName);
   const parsed = parseAdapterConfig(await readJson(where), where);
   const record = await readRecord(path, names);
-  const { base, folder } = await openBase(path, record?.base, parsed.base, options);
   const kind = record?.kind ?? parsed.kind;
+  checkKind(kind);
+  const { base, folder } = await openBase(path, record?.base, parsed.base, options);
   const adapter = parsed.adapter(base.config);
   const own = await readWeights(path, base.config, planTensors(base.config, kind, adapter));
   const shared = [...base.parameters].filter(([name]) => !isScalarHead(name));
