@@ -2,14 +2,18 @@
 
 import { z } from 'zod';
 import type { DpoResult } from '../../../align/methods/dpo.ts';
-import { type DpoLossKind, dpoLossKinds } from '../../../align/methods/dpo-objective.ts';
+import { type PreferenceLossKind, preferenceLossKinds } from '../../../align/objectives/preference.ts';
 import type { RunEvent } from '../../../align/run/events.ts';
+import { UserError } from '../../../engine/errors.ts';
 import { runJob } from '../../../engine/runtime/job.ts';
 import { defineCommand } from '../command.ts';
 import { preferenceOptions } from '../preference-options.ts';
 import { showRun } from '../show-run.ts';
 import { resolveComputing } from '../stage-options.ts';
 import { trainingSchema } from '../training-options.ts';
+
+type DpoLossKind = PreferenceLossKind | 'kto';
+const dpoLossKinds: readonly DpoLossKind[] = [...preferenceLossKinds, 'kto'];
 
 /** Numbers that only some equations hold. */
 const equationOptions: Record<
@@ -33,6 +37,19 @@ function refuseWhatIsNotRead(options: EquationOptions, context: z.RefinementCtx)
     const message = `${usual} with --loss ${options.loss}; it belongs to ${readBy.join(', ')}`;
     context.addIssue({ code: 'custom', path: [name], message });
   }
+}
+
+/** What KTO reads of them. */
+function ktoOptions<Options extends EquationOptions & { beta?: number; likelihoodWeight: number }>(
+  options: Options,
+) {
+  const { loss, labelSmoothing, targetMargin, likelihoodWeight, ...rest } = options;
+  if (likelihoodWeight !== 0) {
+    const expected = '0 with --loss kto, which reads single completions';
+    throw new UserError({ where: '--likelihood-weight', expected, found: `${likelihoodWeight}` });
+  }
+  const { beta = 0.1, desirableWeight = 1, undesirableWeight = 1 } = options;
+  return { ...rest, beta, desirableWeight, undesirableWeight };
 }
 
 export const dpo = defineCommand({
@@ -81,8 +98,10 @@ export const dpo = defineCommand({
     learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
   }).superRefine(refuseWhatIsNotRead),
   async run(options, terminal, signal) {
-    const module = new URL('../../../align/methods/dpo.js', import.meta.url).href;
-    const job = { module, name: 'dpo', payload: resolveComputing(options) };
+    const name = options.loss === 'kto' ? 'kto' : 'dpo';
+    const module = new URL(`../../../align/methods/${name}.js`, import.meta.url).href;
+    const payload = resolveComputing(options.loss === 'kto' ? ktoOptions(options) : options);
+    const job = { module, name, payload };
     try {
       const result = await runJob<RunEvent, DpoResult>(job, { onEvent: showRun(terminal), signal });
       const { model, steps, data, loss } = result;
