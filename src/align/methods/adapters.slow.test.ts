@@ -23,7 +23,7 @@ import type { TokenRow } from '../data/token-row.ts';
 import { windowMicroBatches } from '../run/window-batches.ts';
 import { completionLogProbs, completionScores } from '../scoring/heads.ts';
 import { type CompletionGroup, completionBatches } from '../scoring/layout.ts';
-import { type DpoObjective, judgedMicroBatch } from './dpo-objective.ts';
+import { type DpoObjective, pairMicroBatch } from './dpo.ts';
 import { type RankedRow, rankingMicroBatch } from './reward-objective.ts';
 import {
   type GoldenRun,
@@ -281,9 +281,9 @@ describe.skipIf(!hasGolden)('12 steps of an adapter equal PEFT (golden)', () => 
           },
           batchesOf(step) {
             const own = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
-            const whole = { rows: own, referencePoint: 0, describe: () => 'golden pairs' };
+            const whole = { rows: own, describe: () => 'golden pairs' };
             return completionBatches(own, { mostLength: 32, batchTokens, slots: 2 }).map((batch) =>
-              judgedMicroBatch(model.config, batch, objective, whole),
+              pairMicroBatch(model.config, batch, objective, whole),
             );
           },
         };

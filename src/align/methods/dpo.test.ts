@@ -6,21 +6,17 @@ import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
 import type { TokenRow } from '../data/token-row.ts';
+
+import { type PreferenceLossKind, preferenceLosses, preferenceLossKinds } from '../objectives/preference.ts';
+
 import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
 import { completionLogProbs } from '../scoring/heads.ts';
 import { completionBatches } from '../scoring/layout.ts';
 import { sequenceLogProbs } from '../scoring/sequences.ts';
-import {
-  type DpoLossKind,
-  type DpoObjective,
-  defaultBeta,
-  dpoLossKinds,
-  type JudgedRow,
-  judgedMicroBatch,
-  lossAtReference,
-  usesReference,
-} from './dpo-objective.ts';
-import { mismatchedAnswers } from './mismatched-answers.ts';
+import { type DpoObjective, lossAtReference, pairMicroBatch } from './dpo.ts';
+import { type KtoOptions, markedMicroBatch } from './kto.ts';
+import { mismatchedCompletions } from './mismatched-completions.ts';
+import type { CompletionRow } from './preference-run.ts';
 import {
   type GoldenRun,
   type GoldenStep,
@@ -31,10 +27,13 @@ import {
   trainerSteps,
 } from './testing/golden-run.ts';
 
-const objectiveOf = (loss: DpoLossKind, more: Partial<DpoObjective> = {}): DpoObjective => ({
-  ...{ loss, beta: defaultBeta(loss), labelSmoothing: 0.1, targetMargin: 1, likelihoodWeight: 0 },
-  ...more,
+type KtoObjective = { loss: 'kto' } & Pick<KtoOptions, 'beta' | 'desirableWeight' | 'undesirableWeight'>;
+
+const objectiveOf = (loss: PreferenceLossKind, more: Partial<DpoObjective> = {}): DpoObjective => ({
+  ...{ loss, beta: preferenceLosses[loss].defaultBeta },
+  ...{ labelSmoothing: 0.1, targetMargin: 1, likelihoodWeight: 0, ...more },
 });
+const ktoObjective: KtoObjective = { loss: 'kto', beta: 0.1, desirableWeight: 1, undesirableWeight: 1 };
 
 describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () => {
   const limits = { mostLength: 32, batchTokens: 1e6, slots: 2 };
@@ -63,9 +62,9 @@ describe.skipIf(!hasGolden)('the 12-step DPO run equals PyTorch (golden)', () =>
       },
       batchesOf(step) {
         const rows = goldenPairs(step).map((row) => ({ ...row, reference: reference[row.index] }));
-        const whole = { rows, referencePoint: 0, describe: () => 'golden pairs' };
+        const whole = { rows, describe: () => 'golden pairs' };
         return completionBatches(rows, { ...limits, batchTokens }).map((batch) =>
-          judgedMicroBatch(model.config, batch, objective, whole),
+          pairMicroBatch(model.config, batch, objective, whole),
         );
       },
     };
@@ -111,7 +110,7 @@ describe('a step on pairs', () => {
   });
   const answer = (seed: number, length: number) =>
     Array.from({ length }, (_, i) => 3 + ((seed * 37 + i * i * 11) % 280));
-  const pairs: JudgedRow[] = [3, 9, 14, 5, 1].map((length, index) => {
+  const pairs: CompletionRow[] = [3, 9, 14, 5, 1].map((length, index) => {
     const prompt = answer(index + 50, 2 + index);
     return {
       index,
@@ -128,17 +127,17 @@ describe('a step on pairs', () => {
   const referencePoint = 0.7;
 
   async function step(
-    objective: DpoObjective,
+    objective: DpoObjective | KtoObjective,
     limits: { batchTokens: number; slots: number; sharePrompts?: boolean },
-    judged: readonly JudgedRow[] = pairs,
+    judged: readonly CompletionRow[] = pairs,
   ): Promise<StepResult & { batches: number }> {
     const known = await logProbsOf(
       reference,
       judged.flatMap(({ completions }) => completions),
     );
     const given = known.values();
-    const rows = judged.map((row): JudgedRow => {
-      return usesReference(objective.loss)
+    const rows = judged.map((row): CompletionRow => {
+      return objective.loss === 'kto' || preferenceLosses[objective.loss].usesReference
         ? { ...row, reference: row.completions.map(() => given.next().value!) }
         : row;
     });
@@ -159,7 +158,11 @@ describe('a step on pairs', () => {
     const whole = { rows, referencePoint, describe: () => 'pairs' };
     const laidOut = completionBatches(rows, { mostLength: 32, ...limits });
     expect(laidOut.some(({ tokens }) => tokens.sharesPrompts)).toBe(limits.sharePrompts ?? false);
-    const batches = laidOut.map((batch) => judgedMicroBatch(config, batch, objective, whole));
+    const batches = laidOut.map((batch) =>
+      objective.loss === 'kto'
+        ? markedMicroBatch(config, batch, objective, whole)
+        : pairMicroBatch(config, batch, objective, whole),
+    );
     const result = await trainer.step(batches, 0);
     await trainer.close();
     return { ...result, batches: batches.length };
@@ -176,7 +179,7 @@ describe('a step on pairs', () => {
   const h = ({ d }: Pair) => d[0] - d[1];
   const oddsOf = (logProb: number) => Math.log(Math.exp(logProb) / (1 - Math.exp(logProb)));
   /** Written out in plain numbers, with β and ε of each kind's defaults. */
-  const losses: Record<DpoLossKind, (pair: Pair) => number> = {
+  const losses: Record<PreferenceLossKind | 'kto', (pair: Pair) => number> = {
     dpo: (x) => -Math.log(sigma(0.1 * h(x))),
     cdpo: (x) => -0.9 * Math.log(sigma(0.1 * h(x))) - 0.1 * Math.log(sigma(-0.1 * h(x))),
     robust: (x) => (-0.9 * Math.log(sigma(0.1 * h(x))) + 0.1 * Math.log(sigma(-0.1 * h(x)))) / 0.8,
@@ -189,7 +192,7 @@ describe('a step on pairs', () => {
       (1 - sigma(0.1 * (d[0] - referencePoint)) + (1 - sigma(0.1 * (referencePoint - d[1])))) / 2,
   };
 
-  it.each(dpoLossKinds)(
+  it.each([...preferenceLossKinds, 'kto'] as const)(
     'of %s has the loss of its equation, however it is cut into micro-batches, prompts shared or not',
     async (loss) => {
       const all = pairs.flatMap(({ completions }) => completions);
@@ -200,14 +203,15 @@ describe('a step on pairs', () => {
         return { p, d, n: [lengths[i][0], lengths[i][1]] };
       });
       const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-      const objective = objectiveOf(loss);
+      const objective = loss === 'kto' ? ktoObjective : objectiveOf(loss);
+      const start = objective.loss === 'kto' ? 0.5 : lossAtReference(objective);
       const whole = await step(objective, { batchTokens: 1e6, slots: 5 });
       const cut = await step(objective, { batchTokens: 32, slots: 8 });
       const shared = await step(objective, { batchTokens: 64, slots: 5, sharePrompts: true });
       expect([whole.batches, cut.batches]).toEqual([1, 5]);
       expect(shared.batches).toBeGreaterThan(1);
       const expected = mean(plain.map(losses[loss]));
-      expect(Math.abs(expected - (lossAtReference(objective) ?? 0))).toBeGreaterThan(1e-3);
+      expect(Math.abs(expected - (start ?? 0))).toBeGreaterThan(1e-3);
       for (const { loss: found, measures } of [whole, cut, shared]) {
         expectLoss(found, expected, 1e-5);
         expectLoss(measures['logps/chosen'], mean(plain.map(({ p }) => p[0])), 1e-5);
@@ -243,7 +247,7 @@ describe('a step on pairs', () => {
   });
 
   it('of KTO takes single answers beside pairs, every answer counting the same', async () => {
-    const single = (index: number, isDesirable: boolean): JudgedRow => ({
+    const single = (index: number, isDesirable: boolean): CompletionRow => ({
       ...{ index, isDesirable, completions: [pairs[index].completions[isDesirable ? 0 : 1]] },
     });
     const judged = [pairs[0], single(1, true), single(2, false), single(3, false), pairs[4]];
@@ -259,7 +263,7 @@ describe('a step on pairs', () => {
         ? 1.5 * (1 - sigma(0.1 * (x - referencePoint)))
         : 0.5 * (1 - sigma(0.1 * (referencePoint - x))),
     );
-    const objective = objectiveOf('kto', weights);
+    const objective = { ...ktoObjective, ...weights };
     const whole = await step(objective, { batchTokens: 1e6, slots: 5 }, judged);
     const cut = await step(objective, { batchTokens: 32, slots: 8 }, judged);
     // Rows of one answer and rows of two lie apart.
@@ -277,10 +281,10 @@ describe('a step on pairs', () => {
   });
 
   it('of KTO is measured against answers to other prompts, cut to the context', () => {
-    const length = ({ completions: [chosen] }: JudgedRow) => chosen.isTrained.indexOf(1);
+    const length = ({ completions: [chosen] }: CompletionRow) => chosen.isTrained.indexOf(1);
     const answerOf = ({ ids, isTrained }: TokenRow) => [...ids.subarray(isTrained.indexOf(1))];
     const twice = [pairs[0], { ...pairs[0], index: 1 }, pairs[2]];
-    const mismatched = mismatchedAnswers(twice, 10);
+    const mismatched = mismatchedCompletions(twice, 10);
     expect(mismatched.map(({ ids }) => ids.length)).toEqual([10, 5, 7]);
     expect(mismatched.map((row, i) => [...row.ids.subarray(0, length(twice[i]))])).toEqual(
       twice.map(({ completions: [chosen] }, i) => [...chosen.ids.subarray(0, length(twice[i]))]),
@@ -289,9 +293,11 @@ describe('a step on pairs', () => {
     expect(answerOf(mismatched[1])).toEqual(answerOf(pairs[2].completions[1]));
     expect(answerOf(mismatched[2])).toEqual(answerOf(pairs[0].completions[0]));
     const single = { ...pairs[2], completions: [pairs[2].completions[0]], isDesirable: false };
-    expect(answerOf(mismatchedAnswers([pairs[0], pairs[1], single], 64)[1])).toEqual(
+    expect(answerOf(mismatchedCompletions([pairs[0], pairs[1], single], 64)[1])).toEqual(
       answerOf(single.completions[0]),
     );
-    expect(() => mismatchedAnswers(twice.slice(0, 2), 10)).toThrow(/expected rows of two different prompts/);
+    expect(() => mismatchedCompletions(twice.slice(0, 2), 10)).toThrow(
+      /expected rows of two different prompts/,
+    );
   });
 });

@@ -5,12 +5,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PreferenceLossKind, preferenceLossKinds } from '../objectives/preference.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
 import { writeMarked } from '../run/testing/tiny-comparisons.ts';
 import { trainingDefaults } from '../run/testing/tiny-run.ts';
 import { writePairs, writeRankings } from '../worlds/kata/testing/comparisons.ts';
 import { dpo } from './dpo.ts';
-import { type DpoLossKind, dpoLossKinds } from './dpo-objective.ts';
+import { kto } from './kto.ts';
 import { type RewardOptions, type RewardResult, reward } from './reward.ts';
 import { rewardLossKinds } from './reward-objective.ts';
 
@@ -77,21 +78,24 @@ describe.skipIf(!existsSync(base))('after 50 updates from the base model of kata
   );
 
   /** While the policy is its own reference. */
-  const firstLosses: Partial<Record<DpoLossKind, number>> = {
+  const firstLosses: Partial<Record<PreferenceLossKind | 'kto', number>> = {
     ...{ dpo: Math.LN2, cdpo: Math.LN2, robust: Math.LN2, hinge: 1, kto: 0.5, ipo_sum: 25, ipo_mean: 25 },
   };
 
   /** The command's own defaults, for every loss: AdamW divides by the gradient's size, in which the losses differ. */
   const settings = { labelSmoothing: 0.1, targetMargin: 1, likelihoodWeight: 0, learningRate: 1e-4 };
+  const ktoSettings = { beta: 0.1, desirableWeight: 1, undesirableWeight: 1, learningRate: 1e-4 };
 
   // For KTO, too: the implicit reward of the answer marked good is above that of the other.
-  it.each(dpoLossKinds)(
+  it.each([...preferenceLossKinds, 'kto'] as const)(
     'a policy by %s prefers over 60% of the chosen answers',
     {
       timeout: 600_000,
     },
     async (loss) => {
-      await dpo({ ...options(loss), ...settings, loss, data: [pairs] }, context());
+      const data = [pairs];
+      if (loss === 'kto') await kto({ ...options(loss), ...ktoSettings, data }, context());
+      else await dpo({ ...options(loss), ...settings, loss, data }, context());
       const first = firstLosses[loss] ?? events[0].loss;
       expect(Math.abs(events[0].loss - first)).toBeLessThan(1e-4 * Math.max(1, first));
       expect(lastAccuracy()).toBeGreaterThan(0.6);
@@ -102,7 +106,7 @@ describe.skipIf(!existsSync(base))('after 50 updates from the base model of kata
     timeout: 600_000,
   }, async () => {
     const data = [writeMarked(pairs)];
-    await dpo({ ...options('kto-single'), ...settings, loss: 'kto', data }, context());
+    await kto({ ...options('kto-single'), ...ktoSettings, data }, context());
     expect(Math.abs(events[0].loss - 0.5)).toBeLessThan(1e-4);
     const mean = (of: (event: StepEvent) => number | number[]) => {
       const values = events.slice(-10).flatMap(of);

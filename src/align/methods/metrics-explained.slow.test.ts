@@ -10,10 +10,13 @@ import type { RunEvent, StepEvent } from '../run/events.ts';
 import { writePreferences } from '../run/testing/tiny-comparisons.ts';
 import { saveTinyModel, tinyConfig, trainingDefaults, writeDemonstrations } from '../run/testing/tiny-run.ts';
 import { type DpoOptions, dpo } from './dpo.ts';
+import { grpo } from './grpo.ts';
+import { kto } from './kto.ts';
 import { type PpoOptions, ppo } from './ppo.ts';
 import { type PretrainOptions, pretrain } from './pretrain.ts';
 import { type RejectOptions, reject } from './reject.ts';
 import { type RewardOptions, reward } from './reward.ts';
+import { type RlooOptions, rloo } from './rloo.ts';
 import { sft } from './sft.ts';
 
 let root: string;
@@ -56,6 +59,13 @@ const dpoRun = (out: string, context: Context, loss: DpoOptions['loss']) =>
     context,
   );
 
+const groupOptions = (out: string): RlooOptions => ({
+  ...{ ...common(out), ...sampling, data: [demonstrations], reward: ['vowels'], watch: ['vowels'] },
+  ...{ ensemble: ['vowels', 'vowels'], groupSize: 3, iterations: 2, beta: 0.05, clipLow: 0.2, clipHigh: 0.2 },
+  ...{ maskTruncated: false, onAlarm: 'warn' },
+});
+const groupRewards = () => ({ reward: [vowels()], watch: [vowels()], ensemble: [vowels(), vowels()] });
+
 /** Two updates or so of each method. */
 const runs: Readonly<Record<string, (out: string, context: Context) => Promise<unknown>>> = {
   pretrain(out, context) {
@@ -77,7 +87,13 @@ const runs: Readonly<Record<string, (out: string, context: Context) => Promise<u
     return reject({ ...options, specs: [vowels()] }, context);
   },
   dpo: (out, context) => dpoRun(out, context, 'dpo'),
-  'dpo by kto': (out, context) => dpoRun(out, context, 'kto'),
+  'dpo by kto': (out, context) =>
+    kto({ ...common(out), data: [pairs], beta: 0.1, desirableWeight: 1, undesirableWeight: 1 }, context),
+  grpo(out, context) {
+    const own = { advantageScaling: 'group', lossMean: 'token', klIn: 'loss' } as const;
+    return grpo({ ...groupOptions(out), ...own, specs: groupRewards() }, context);
+  },
+  rloo: (out, context) => rloo({ ...groupOptions(out), specs: groupRewards() }, context),
   ppo(out, context) {
     const options: PpoOptions = {
       ...{ ...common(out), ...sampling, data: [demonstrations], reward: ['vowels'], watch: ['vowels'] },

@@ -99,6 +99,7 @@ function logOneMinusExp(a: Tensor): Tensor {
 interface Comparison {
   margin: Tensor;
   chosen: Answers;
+  rejected: Answers;
   options: Required<PreferenceLossOptions>;
 }
 
@@ -114,18 +115,22 @@ interface PreferenceLoss {
 const negativeLogSigmoid = (x: Tensor): Tensor => negate(logSigmoid(x));
 const square = (x: Tensor): Tensor => multiply(x, x);
 
+/** β·h, h = log π(y_c)/π_ref(y_c) − log π(y_r)/π_ref(y_r), β multiplied in before the difference is taken. */
+const betaH = ({ chosen, rejected, options: { beta } }: Comparison): Tensor =>
+  subtract(multiply(logRatio(chosen), beta), multiply(logRatio(rejected), beta));
+
 /** (h − 1/(2β))², h the log-ratios' difference. */
 const squaredDistance = ({ margin, options: { beta } }: Comparison): Tensor =>
   square(subtract(multiply(margin, 1 / beta), 1 / (2 * beta)));
 
 /** With m the margin; each kind's reward is r of one answer y. */
 export const preferenceLosses: { readonly [K in PreferenceLossKind]: PreferenceLoss } = {
-  /** r = β·Σ log π/π_ref; −log σ(m). Rafailov et al. 2023, Eq. 7 (arXiv:2305.18290). */
+  /** r = β·Σ log π/π_ref; −log σ(β·h). Rafailov et al. 2023, Eq. 7 (arXiv:2305.18290). */
   dpo: {
     usesReference: true,
     defaultBeta: 0.1,
     reward: sumReward,
-    loss: ({ margin }) => negativeLogSigmoid(margin),
+    loss: (pair) => negate(logSigmoid(betaH(pair))), // Eq. 7
   },
   /** r as dpo; −(1−ε)·log σ(m) − ε·log σ(−m). Mitchell 2023, "A note on DPO with noisy preferences". */
   cdpo: {
@@ -199,7 +204,7 @@ export function preferenceLoss(
   const rejected = answersOf(pairs, 'rejected');
   const rewards = { chosen: reward(chosen, beta), rejected: reward(rejected, beta) };
   const margin = subtract(rewards.chosen, rewards.rejected);
-  const compared = loss({ margin, chosen, options });
+  const compared = loss({ margin, chosen, rejected, options });
   const likelihood = multiply(meanLogProb(chosen), -likelihoodWeight);
   return {
     loss: likelihoodWeight === 0 ? compared : add(compared, likelihood),

@@ -14,20 +14,12 @@ describe('heed dpo', () => {
       '--label-smoothing: expected 0.1 with --loss dpo; it belongs to cdpo, robust, got 0.3.',
     ],
     [
-      ['--loss', 'kto', '--target-margin', '2'],
-      '--target-margin: expected 1 with --loss kto; it belongs to simpo, got 2.',
+      ['--loss', 'orpo', '--target-margin', '2'],
+      '--target-margin: expected 1 with --loss orpo; it belongs to simpo, got 2.',
     ],
     [
       ['--loss', 'cdpo', '--target-margin', '0'],
       '--target-margin: expected 1 with --loss cdpo; it belongs to simpo, got 0.',
-    ],
-    [
-      ['--desirable-weight', '1.5'],
-      '--desirable-weight: expected 1 with --loss dpo; it belongs to kto, got 1.5.',
-    ],
-    [
-      ['--loss', 'hinge', '--undesirable-weight', '2'],
-      '--undesirable-weight: expected 1 with --loss hinge; it belongs to kto, got 2.',
     ],
   ])('refuses %j, which the loss would not read', (words, message) => {
     expect(() => parsed(...words)).toThrow(message);
@@ -36,12 +28,6 @@ describe('heed dpo', () => {
   it('takes them where the loss reads them, and their usual values anywhere', () => {
     expect(parsed('--loss', 'robust', '--label-smoothing', '0.3')).toMatchObject({ labelSmoothing: 0.3 });
     expect(parsed('--loss', 'simpo', '--target-margin', '2')).toMatchObject({ targetMargin: 2 });
-    const weights = ['--desirable-weight', '1.5', '--undesirable-weight', '0.5'];
-    expect(parsed('--loss', 'kto', ...weights)).toMatchObject({
-      desirableWeight: 1.5,
-      undesirableWeight: 0.5,
-    });
-    expect(parsed('--desirable-weight', '1')).toMatchObject({ desirableWeight: 1 });
     const usual = { loss: 'ipo_sum', labelSmoothing: 0.1, targetMargin: 1 };
     expect(parsed('--loss', 'ipo_sum')).toMatchObject(usual);
     expect(parsed('--loss', 'ipo_sum', '--label-smoothing', '0.1')).toMatchObject(usual);

@@ -2,24 +2,22 @@
 
 import { z } from 'zod';
 import type { dpo as method } from '../../align/methods/dpo.ts';
-import { type DpoLossKind, dpoLossKinds } from '../../align/methods/dpo-objective.ts';
+import { type PreferenceLossKind, preferenceLossKinds } from '../../align/objectives/preference.ts';
 import { text, texts } from './options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
-import { preferenceOptions, trainingSchema } from './training-options.ts';
+import { preferenceOptions, sharePrompts, trainingSchema } from './training-options.ts';
 
 /** Options that only some losses read. */
 const lossOptions: Record<
-  'labelSmoothing' | 'targetMargin' | 'desirableWeight' | 'undesirableWeight',
-  { usual: number; readBy: readonly DpoLossKind[] }
+  'labelSmoothing' | 'targetMargin',
+  { usual: number; readBy: readonly PreferenceLossKind[] }
 > = {
   labelSmoothing: { usual: 0.1, readBy: ['cdpo', 'robust'] },
   targetMargin: { usual: 1, readBy: ['simpo'] },
-  desirableWeight: { usual: 1, readBy: ['kto'] },
-  undesirableWeight: { usual: 1, readBy: ['kto'] },
 };
 
-type LossOptions = { loss: DpoLossKind } & { [Name in keyof typeof lossOptions]?: number };
+type LossOptions = { loss: PreferenceLossKind } & { [Name in keyof typeof lossOptions]?: number };
 const lossOptionNames = Object.keys(lossOptions) as (keyof typeof lossOptions)[];
 
 /** The usual value is no mistake: a run's own recipe says it too. */
@@ -37,12 +35,9 @@ export const dpo = defineStage({
   description: 'train a policy on preferences without a reward model: DPO and its relatives',
   schema: trainingSchema({
     ...preferenceOptions,
-    data: texts(
-      'input',
-      'JSONL of preferences: prompt, chosen, rejected, or their ids; for kto also prompt, completion, label',
-    ),
+    data: texts('input', 'JSONL of preferences: prompt, chosen, rejected, or their ids'),
     reference: text('model', 'reference model (default: the policy at the start)').optional(),
-    loss: z.enum(dpoLossKinds).default('dpo').describe('loss'),
+    loss: z.enum(preferenceLossKinds).default('dpo').describe('loss'),
     beta: z
       .number()
       .positive()
@@ -58,21 +53,12 @@ export const dpo = defineStage({
       .number()
       .default(lossOptions.targetMargin.usual)
       .describe('simpo: target reward margin γ'),
-    desirableWeight: z
-      .number()
-      .positive()
-      .optional()
-      .describe('kto: weight of desirable completions (default: 1)'),
-    undesirableWeight: z
-      .number()
-      .positive()
-      .optional()
-      .describe('kto: weight of undesirable completions (default: 1)'),
     likelihoodWeight: z
       .number()
       .min(0)
       .default(0)
       .describe('weight of the negative log-likelihood of chosen completions, added to the loss'),
+    sharePrompts,
     learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
   }).superRefine(refuseWhatIsNotRead),
   job: jobOf<typeof method>(new URL('../../align/methods/dpo.js', import.meta.url), 'dpo'),
@@ -82,9 +68,7 @@ export const dpo = defineStage({
     { role: 'reference', option: 'reference', weights: 'shared', passes: 1, isAlways: true },
   ],
   work: { textsPerRow: 2 },
-  summary: ({ model, steps, data, loss }, options) => [
-    line(
-      `${model}: ${steps} updates, ${data.kept} ${options.loss === 'kto' ? 'rows' : 'pairs'}, loss ${loss.toFixed(4)}`,
-    ),
+  summary: ({ model, steps, data, loss }) => [
+    line(`${model}: ${steps} updates, ${data.kept} pairs, loss ${loss.toFixed(4)}`),
   ],
 });

@@ -6,6 +6,7 @@ import { evaluate } from './evaluate.ts';
 import { generate } from './generate.ts';
 import { grpo } from './grpo.ts';
 import { kata } from './kata.ts';
+import { kto } from './kto.ts';
 import { label } from './label.ts';
 import { merge } from './merge.ts';
 import { ppo } from './ppo.ts';
@@ -26,6 +27,7 @@ export const stages = {
   reward,
   reject,
   dpo,
+  kto,
   ppo,
   grpo,
   rloo,

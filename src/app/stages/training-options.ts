@@ -66,6 +66,11 @@ export const lengthOptions = {
     .describe('how to handle a longer row'),
 };
 
+export const sharePrompts = z
+  .boolean()
+  .default(false)
+  .describe('compute a prompt once for the completions that share it; equal to rounding');
+
 export const preferenceOptions = {
   ...trainingOptions,
   ...adapterOptions,

@@ -29,7 +29,7 @@ const briefly = ['--data', 'prompts.jsonl', '--template', 'none', '--max-tokens'
 const methods: Record<string, string[]> = {
   reward: ['reward', '--data', 'pairs.jsonl', '--eval-data', 'held-out.jsonl', ...common],
   dpo: ['dpo', '--data', 'pairs.jsonl', ...common],
-  kto: ['dpo', '--data', 'pairs.jsonl', '--loss', 'kto', ...common],
+  kto: ['kto', '--data', 'pairs.jsonl', ...common],
   reject: [...['reject', ...briefly, '--reward', 'rewards.js#letters*2', '--rounds', '2', ...common]],
 };
 

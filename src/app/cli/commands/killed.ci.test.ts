@@ -58,8 +58,8 @@ const methods: Record<string, string[]> = {
   sft: ['sft', '--data', 'demonstrations.jsonl'],
   reward: ['reward', '--data', 'train-pairs.jsonl'],
   dpo: ['dpo', '--data', 'train-pairs.jsonl'],
-  kto: ['dpo', '--data', 'train-pairs.jsonl', '--loss', 'kto'],
-  'kto of single answers': ['dpo', '--data', 'marked-train-pairs.jsonl', '--loss', 'kto'],
+  kto: ['kto', '--data', 'train-pairs.jsonl'],
+  'kto of single answers': ['kto', '--data', 'marked-train-pairs.jsonl'],
   reject: ['reject', ...answering, '--samples', '4', '--rounds', '3', '--epochs', '2'],
   'ppo with a critic': ['ppo', ...answering, '--epochs', '3', '--mini-batch-size', '8'],
 };

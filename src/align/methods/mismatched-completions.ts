@@ -1,16 +1,16 @@
-// KTO's reference point: how far the policy has gone from the reference on answers that have nothing to do with their
+// KTO's reference point: how far the policy has gone from the reference on completions that have nothing to do with their
 // prompts. Ethayarajh et al. 2024 (arXiv:2402.01306), section 4.1.
 
 import { UserError } from '../../engine/errors.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import type { JudgedRow } from './dpo-objective.ts';
+import type { CompletionRow } from './preference-run.ts';
 
 /**
- * For each row its prompt with an answer to the next other prompt of the data; of pairs, the answers of every second are
+ * For each row its prompt with a completion of the next other prompt of the data; of pairs, the completions of every second are
  * the rejected ones, so that good and bad come equally often. One too long for the context is cut.
  * @throws UserError when all rows have the same prompt
  */
-export function mismatchedAnswers(rows: readonly JudgedRow[], context: number): TokenRow[] {
+export function mismatchedCompletions(rows: readonly CompletionRow[], context: number): TokenRow[] {
   const prompts = rows.map(({ completions: [answer] }) =>
     Array.from(answer.ids.subarray(0, promptLength(answer))),
   );
@@ -36,6 +36,6 @@ function nextOther(names: readonly string[], from: number): number {
     where: 'kto: reference point',
     expected: 'rows of two different prompts at least',
     found: 'a single prompt',
-    advice: 'another --loss',
+    advice: 'heed dpo, which compares completions of one prompt',
   });
 }
