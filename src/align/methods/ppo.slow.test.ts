@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -115,7 +116,7 @@ describe('a run that is stopped while the reference answers', () => {
   });
 });
 
-describe('the leash', () => {
+describe('the KL penalty', () => {
   it('begins at a KL of exactly 0 and a ratio of exactly 1', async () => {
     await train(newRun(), { maxSteps: 1, ppoEpochs: 1, miniBatchSize: 8 });
     expect(metric('objective/kl')).toEqual([0]);
@@ -134,7 +135,7 @@ describe('the leash', () => {
     expect(kls[0]).toBeGreaterThan(4 * Math.abs(kls[1]));
   });
 
-  it('ends the run beyond the budget, with weights that were within it', async () => {
+  it('ends the run beyond the limit, with weights that were within it', async () => {
     const out = newRun();
     const result = await train(out, { beta: 0, epochs: 60, learningRate: 1e-3, klBudget: 0.5 });
     expect(result.stopped).toMatch(/beyond the limit of 0.5/);
@@ -152,7 +153,7 @@ describe('the leash', () => {
     expect(metric('objective/kl')[0]).toBeGreaterThan(0);
   });
 
-  it('holds the budget after the last update too, which no rollouts follow', async () => {
+  it('holds the limit after the last update too, which no rollouts follow', async () => {
     const out = newRun();
     const far = { beta: 0, learningRate: 0.03, warmupRatio: 0, maxSteps: 1, klBudget: 0.5 };
     const { stopped } = await train(out, far);
@@ -208,7 +209,7 @@ describe('the reward', () => {
   });
 });
 
-describe('the critic', () => {
+describe('the value model', () => {
   it.each([1, 2])(
     'begins as a reward model of weight %i, on the scale on which it is paid',
     async (weight) => {
@@ -261,6 +262,26 @@ describe('mistakes', () => {
 });
 
 describe('its files', () => {
+  it('hold the value model as the run left it, which another run can begin with', async () => {
+    const out = newRun();
+    await train(out, { maxSteps: 4 });
+    const trained = await loadModel(join(out, 'value-model'), { expectKind: ['value'] });
+    const optimizer = await readFile(join(out, 'checkpoints/step-00000004/optimizer.safetensors'));
+    for (const name of ['score.weight', 'score.bias', 'model.norm.weight']) {
+      const values = trained.parameters.get(name)!;
+      expect(values.some((x) => x !== 0 && x !== 1)).toBe(true);
+      const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+      expect(optimizer.includes(bytes)).toBe(true);
+    }
+    events = [];
+    // An update too small to matter: the first loss is that of the model it began with.
+    const options = { maxSteps: 1, valueModel: join(out, 'value-model'), valueLearningRate: 1e-12 };
+    await train(newRun(), options);
+    const known = metric('loss/value')[0];
+    await train(newRun(), { ...options, valueModel: undefined });
+    expect(metric('loss/value')[1]).toBeGreaterThan(1.2 * known);
+  });
+
   it('are a policy with its lineage, and samples', async () => {
     const out = newRun();
     await train(out, { maxSteps: 4 });
