@@ -141,7 +141,7 @@ describe.each(['llama', 'qwen2', 'qwen3', 'gpt2'] as const)('shared prompts of %
       ({ completions }, k) => (k === 0 ? 1 : -1.5) / completions[k].ids.length,
     );
     const outputs = { ...withSlopes(loss, parameters), values };
-    return compute(outputs, { ...weightFeeds(own), ...feeds, weights }, isReference);
+    return compute(outputs, { ...weightFeeds(own), ...feeds(), weights }, isReference);
   }
 
   it.each([

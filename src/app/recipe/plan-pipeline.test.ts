@@ -175,7 +175,7 @@ describe('a recipe is refused before anything runs', () => {
     [
       'a model that is not there',
       'models: { base: gone }\nstages:\n  a: { command: say, text: a }\n',
-      "pipeline.yaml:1:11 (models: base): gone: expected a model's folder, with config.json in it or in its folder " +
+      "pipeline.yaml:1:11 (models: base): gone: expected a model's folder, with config.json or adapter_config.json in it or in its folder " +
         'model/, got no such folder.',
     ],
     ['nothing', '', 'pipeline.yaml: expected a recipe with `stages`, got nothing.'],

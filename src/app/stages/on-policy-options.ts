@@ -68,6 +68,12 @@ export const groupOptions = {
   clipLow: positive.default(0.2).describe('lower clip range ε_low of the probability ratio'),
   clipHigh: positive.default(0.2).describe('upper clip range ε_high of the probability ratio'),
   missingEos: missingEos.optional(),
+  // β is fixed.
+  onAlarm: z
+    .enum(alarmActions)
+    .exclude(['raise-beta'])
+    .default('warn')
+    .describe('action when reward hacking is suspected'),
   maskTruncated: z.boolean().default(false).describe('leave truncated completions out of the update'),
 };
 

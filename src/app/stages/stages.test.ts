@@ -58,7 +58,9 @@ describe('every stage that trains', () => {
   it.each(training.map(({ name, schema }) => [name, schema] as const))(
     'saves on the way unasked, so that a crash costs minutes: %s',
     (name, options) => {
-      expect(options.parse(needed)).toMatchObject({ saveEvery: name === 'ppo' ? 20 : 500 });
+      expect(options.parse(needed)).toMatchObject({
+        saveEvery: ['ppo', 'grpo', 'rloo'].includes(name) ? 20 : 500,
+      });
     },
   );
 
