@@ -11,8 +11,8 @@ const names = [
   // samples of rejection sampling; the reference's log-probabilities; heed.json
   ...(['hasEos', 'logProbs', 'rewardStatistics'] as const),
   // state.json: the optimiser, PPO, its monitor
-  ...(['skippedInARow', 'healthyStep', 'answersPerPrompt', 'klBudget', 'betaFactor'] as const),
-  ...(['answerEntropy', 'lastInsideStep', 'klHistory', 'quietLeft'] as const),
+  ...(['skippedInARow', 'healthyStep', 'completionsPerPrompt', 'klBudget', 'betaFactor'] as const),
+  ...(['completionEntropy', 'lastInsideStep', 'klHistory', 'quietLeft'] as const),
 ] as const;
 
 type StoredName = (typeof names)[number];

@@ -38,6 +38,7 @@ import {
   type Participants,
   type RewardSpecs,
   rewardSpecsOf,
+  rolesOf,
   startRollouts,
 } from '../rollouts/on-policy.ts';
 import { scoreRollouts, watchedMetrics } from '../rollouts/scores.ts';
@@ -47,6 +48,7 @@ import { eachBatch, onEveryToken, passesOver, tokenMicroBatch } from '../rollout
 import type { RunEvent } from '../run/events.ts';
 import { createTrainer, learningRateAt } from '../run/gradient-learner.ts';
 import { openRun } from '../run/open-run.ts';
+import type { RoleModel } from '../run/role-memory.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { tokenStatistics, tokenValues } from '../scoring/heads.ts';
 
@@ -186,6 +188,11 @@ class PpoLearner implements Learner {
       policy: createTrainer(backend, parts.policy, options),
       value: createTrainer(backend, valueModel, options),
     };
+  }
+
+  roles(): RoleModel[] {
+    const { valueModel, parts } = this;
+    return [...rolesOf(parts), { role: 'value', model: valueModel, isTrained: true }];
   }
 
   async update(step: number, record: (event: RunEvent) => void): Promise<Update> {

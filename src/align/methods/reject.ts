@@ -9,7 +9,7 @@ import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
 import type { JobContext } from '../../engine/runtime/job.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
-import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { Prompt, PromptTemplate } from '../data/prompts.ts';
@@ -17,11 +17,12 @@ import type { TokenRow } from '../data/token-row.ts';
 import { bestOfNKlBound } from '../objectives/kl.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from '../rollouts/prompted-policy.ts';
 import { parseRewards } from '../rollouts/reward-specs.ts';
-import { loadRewards, modelsIn, type RewardSpec } from '../rollouts/rewards.ts';
+import { loadRewards, modelsIn, type RewardSpec, type Rewards, rewardRoles } from '../rollouts/rewards.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type TrainingOptions } from '../run/gradient-learner.ts';
 import { windowStepSource } from '../run/language-run.ts';
 import { openRun } from '../run/open-run.ts';
+import type { RoleModel } from '../run/role-memory.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { average, type Pick, pickAnswers, type RoundGain, roundGain, type Sample } from './best-of.ts';
 import { RoundSamples } from './round-samples.ts';
@@ -79,10 +80,11 @@ export async function reject(
   const run = openRun('reject', options, context);
   try {
     const backend = await openBackend(options);
-    const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside);
-    const rewards = await loadRewards(named, backend, prompted.policy);
+    const bases = frozenBases();
+    const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside, bases);
+    const rewards = await loadRewards(named, backend, prompted.policy, { bases });
     const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
-    const learner = new RejectLearner(options, prompted, samples, backend);
+    const learner = new RejectLearner(options, prompted, samples, rewards, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');
     await rewards.close();
     const rounds = learner.rounds.map(({ told }) => told);
@@ -111,10 +113,18 @@ class RejectLearner implements Learner {
   private readonly options: RejectOptions;
   private readonly prompted: PromptedPolicy;
   private readonly samples: RoundSamples;
+  private readonly rewards: Rewards;
   private readonly backend: Backend;
   private tuning: GradientLearner | undefined;
 
-  constructor(options: RejectOptions, prompted: PromptedPolicy, samples: RoundSamples, backend: Backend) {
+  constructor(
+    options: RejectOptions,
+    prompted: PromptedPolicy,
+    samples: RoundSamples,
+    rewards: Rewards,
+    backend: Backend,
+  ) {
+    this.rewards = rewards;
     this.options = options;
     this.prompted = prompted;
     this.samples = samples;
@@ -132,6 +142,10 @@ class RejectLearner implements Learner {
 
   private get stepsKnown(): number {
     return this.rounds.reduce((sum, { steps }) => sum + steps, 0);
+  }
+
+  roles(): RoleModel[] {
+    return [{ role: 'policy', model: this.model, isTrained: true }, ...rewardRoles(this.rewards)];
   }
 
   async update(step: number): Promise<Update> {

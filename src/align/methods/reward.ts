@@ -51,6 +51,8 @@ export interface RewardOptions extends TrainingOptions, RewardObjective {
   /** Longest answer with its prompt, in tokens; the model's context unless given. */
   maxLength?: number;
   truncation: Truncation;
+  /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */
+  sharePrompts?: boolean;
 }
 
 /** What was measured of the finished model; quality.json. */
@@ -151,9 +153,9 @@ function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
 }
 
 function rankingSource(model: Model, { rows, report }: Comparisons, options: RewardOptions): StepSource {
-  const { seed, batchSize, microBatchTokens, epochs } = options;
+  const { seed, batchSize, microBatchTokens, epochs, sharePrompts } = options;
   const order = createBatchOrder({ seed, batchSize, count: rows.length });
-  const limits = { ...limitsFor(model.config, microBatchTokens), slots: batchSize };
+  const limits = { ...limitsFor(model.config, microBatchTokens), slots: batchSize, sharePrompts };
   const rowsOf = (step: number) => order.rowsForStep(step).map((index) => rows[index]);
   const describeStep = (step: number) => rowsOf(step).map(placeOf).join(', ');
   return {
@@ -184,9 +186,10 @@ async function conclude(
   backend: Backend,
   model: Model,
   { rows, heldOut, sftCompletions }: Comparisons,
-  { out, seed, microBatchTokens: batchTokens, sftCompletions: files }: RewardOptions,
+  { out, seed, microBatchTokens: batchTokens, sharePrompts, sftCompletions: files }: RewardOptions,
 ): Promise<void> {
-  const score = (answers: readonly TokenRow[]) => sequenceScores(backend, model, answers, { batchTokens });
+  const score = (answers: readonly TokenRow[]) =>
+    sequenceScores(backend, model, answers, { batchTokens, sharePrompts });
   const answers = sftCompletions ?? rows.flatMap((row) => row.completions);
   const statistics = momentsOf(await score(drawn(answers, mostStatisticsAnswers, seed)));
   model.rewardStatistics = { mean: statistics.mean, deviation: statistics.deviation };

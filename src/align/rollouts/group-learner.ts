@@ -30,6 +30,7 @@ import {
   type OnPolicyOptions,
   type Participants,
   type RewardSpecs,
+  rolesOf,
   startRollouts,
 } from './on-policy.ts';
 import { scoreRollouts, watchedMetrics } from './scores.ts';
@@ -294,6 +295,7 @@ function groupLearner(
     model: policy,
     files: parts.files,
     totalSteps: wing.totalSteps,
+    roles: () => rolesOf(parts),
     async update(step, record) {
       const experience = await collect(step);
       const { metrics, observed, warnings } = await describe(experience);

@@ -17,6 +17,7 @@ import type { AlarmAction } from '../monitor/hacking.ts';
 import type { ReferenceCompletion } from '../monitor/signals.ts';
 import type { AdapterOptions } from '../run/adapter-options.ts';
 import type { OptimizerOptions } from '../run/gradient-learner.ts';
+import type { RoleModel } from '../run/role-memory.ts';
 import type { RunOptions } from '../run/training-run.ts';
 import { TokenPasses } from '../scoring/heads.ts';
 import { byRow, tokenBatches } from '../scoring/layout.ts';
@@ -25,7 +26,7 @@ import { createHealth, type Health } from './health.ts';
 import { mean, sum } from './metrics.ts';
 import { loadPromptedPolicy, type PromptedPolicy } from './prompted-policy.ts';
 import { parseRewards } from './reward-specs.ts';
-import { loadRewards, modelsIn, type RewardSpec, type Rewards } from './rewards.ts';
+import { loadRewards, modelsIn, type RewardSpec, type Rewards, rewardRoles } from './rewards.ts';
 import { ensembleSpreads, type ScoreOptions, scoreRollouts } from './scores.ts';
 import type { Totals } from './state.ts';
 
@@ -51,6 +52,8 @@ export interface OnPolicyOptions extends RunOptions, OptimizerOptions, ScoreOpti
   temperature: number;
   generationBatchSize: number;
   microBatchTokens: number;
+  /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */
+  sharePrompts?: boolean;
   /** Hard limit of the sequence KL, nats per completion. */
   klBudget?: number;
   onAlarm: AlarmAction;
@@ -109,7 +112,8 @@ export async function loadParticipants(
 ): Promise<Participants> {
   requireNoDropout(options);
   const bases = frozenBases();
-  const { reference } = options;
+  const { reference, sharePrompts } = options;
+  const scoring = { bases, sharePrompts };
   const named = [...(reference === undefined ? [] : [reference]), ...modelsIn(specs.reward), ...parents];
   const prompted = await loadPromptedPolicy(options, named, onFault, bases);
   const { policy } = prompted;
@@ -118,9 +122,9 @@ export async function loadParticipants(
     bases,
     isOwnReference: reference === undefined,
     ...(usesReference && { reference: await referenceModel(options, policy, bases) }),
-    rewards: await loadRewards(specs.reward, backend, policy, bases),
-    watched: await loadRewards(specs.watch, backend, policy, bases),
-    ensemble: await loadRewards(specs.ensemble, backend, policy, bases),
+    rewards: await loadRewards(specs.reward, backend, policy, scoring),
+    watched: await loadRewards(specs.watch, backend, policy, scoring),
+    ensemble: await loadRewards(specs.ensemble, backend, policy, scoring),
   };
 }
 
@@ -224,17 +228,26 @@ async function entropiesOf(
   rollouts: readonly Rollout[],
   model: Weights,
   passes: TokenPasses,
-  { microBatchTokens, temperature }: OnPolicyOptions,
+  { microBatchTokens, temperature, sharePrompts }: OnPolicyOptions,
   signal: AbortSignal,
 ): Promise<Float64Array[]> {
   const entropies: Float64Array[] = [];
   const rows = rollouts.map(({ tokens }) => tokens);
-  for (const batch of tokenBatches(rows, limitsFor(model.config, microBatchTokens))) {
+  for (const batch of tokenBatches(rows, { ...limitsFor(model.config, microBatchTokens), sharePrompts })) {
     signal.throwIfAborted();
     const { entropy } = await passes.logProbs(batch, model, temperature);
     entropies.push(...byRow(batch, entropy));
   }
   return entropies;
+}
+
+/** The models of a run, the policy first, for the account of memory. */
+export function rolesOf({ policy, reference, rewards, watched, ensemble }: Participants): RoleModel[] {
+  return [
+    { role: 'policy', model: policy, isTrained: true },
+    ...(reference ? [{ role: 'reference' as const, model: reference, isTrained: false }] : []),
+    ...[rewards, watched, ensemble].flatMap(rewardRoles),
+  ];
 }
 
 /** Of a run's rewards, at its end. */

@@ -7,7 +7,9 @@ import type { Backend } from '../../engine/runtime/backend.ts';
 import type { FrozenBases } from '../../language/checkpoint/checkpoint.ts';
 import { requireSameTokens, type TokenModel } from '../../language/checkpoint/compatibility.ts';
 import { openWeights } from '../../language/checkpoint/open-model.ts';
+import type { Weights } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import type { RoleModel } from '../run/role-memory.ts';
 import { TokenPasses } from '../scoring/heads.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
@@ -46,6 +48,8 @@ export interface RewardMember {
   /** A model's score is (raw − mean) / deviation where it has rewardStatistics. */
   score(answers: readonly RewardedAnswer[]): Promise<Float64Array>;
   close(): Promise<void>;
+  /** Where it is one. */
+  model?: Weights;
 }
 
 export interface Rewards {
@@ -58,19 +62,25 @@ export interface Rewards {
 /** Positions a run of a reward model. */
 const batchTokens = 4096;
 
+export interface RewardScoring {
+  /** Of the models that are open, whose arrays a reward model may share. */
+  bases?: FrozenBases;
+  /** Reward models compute a prompt once for the completions that share it. */
+  sharePrompts?: boolean;
+}
+
 /**
  * @param policy whose completions are scored; a reward model must have its tokens. Not compared where absent
- * @param bases  of the models that are open, whose arrays a reward model may share
  * @throws UserError when one of them cannot be used
  */
 export async function loadRewards(
   specs: readonly RewardSpec[],
   backend: Backend,
   policy?: TokenModel,
-  bases?: FrozenBases,
+  scoring: RewardScoring = {},
 ): Promise<Rewards> {
   const members: RewardMember[] = [];
-  for (const spec of specs) members.push(await loadMember(spec, backend, policy, bases));
+  for (const spec of specs) members.push(await loadMember(spec, backend, policy, scoring));
   return {
     members,
     async score(answers) {
@@ -87,15 +97,24 @@ export async function loadRewards(
   };
 }
 
+/** The reward models among rewards, for the account of memory. */
+export function rewardRoles({ members }: Rewards): RoleModel[] {
+  return members.flatMap(({ model }) =>
+    model ? [{ role: 'reward' as const, model, isTrained: false }] : [],
+  );
+}
+
 async function loadMember(
   spec: RewardSpec,
   backend: Backend,
   policy: TokenModel | undefined,
-  bases: FrozenBases | undefined,
+  scoring: RewardScoring,
 ): Promise<RewardMember> {
   const { weight = 1 } = spec;
   const scorer =
-    'model' in spec ? await scorerOfModel(spec.model, backend, policy, bases) : await scorerOfFunction(spec);
+    'model' in spec
+      ? await scorerOfModel(spec.model, backend, policy, scoring)
+      : await scorerOfFunction(spec);
   const name = 'model' in spec ? spec.model : spec.name;
   return {
     name,
@@ -107,19 +126,21 @@ async function loadMember(
       return Float64Array.from(values);
     },
     close: scorer.close,
+    ...(scorer.model && { model: scorer.model }),
   };
 }
 
 interface Scorer {
   score: (answers: readonly RewardedAnswer[]) => Promise<ArrayLike<number>>;
   close: () => Promise<void>;
+  model?: Weights;
 }
 
 async function scorerOfModel(
   path: string,
   backend: Backend,
   policy: TokenModel | undefined,
-  bases: FrozenBases | undefined,
+  { bases, sharePrompts }: RewardScoring,
 ): Promise<Scorer> {
   const { model } = await openWeights(path, { expectKind: ['reward'], bases, isFrozen: true });
   if (policy) requireSameTokens(path, model, policy);
@@ -127,8 +148,10 @@ async function scorerOfModel(
   return {
     async score(answers) {
       const sequences = answers.map(({ tokens }) => tokens);
-      return standardScores(model, await sequenceScores(backend, model, sequences, { batchTokens, passes }));
+      const scoring = { batchTokens, sharePrompts, passes };
+      return standardScores(model, await sequenceScores(backend, model, sequences, scoring));
     },
+    model,
     close: () => passes.release(),
   };
 }

@@ -16,12 +16,18 @@ export interface MiniBatch {
   tokens: number;
 }
 
+interface LayingOut {
+  miniBatchSize: number;
+  microBatchTokens: number;
+  sharePrompts?: boolean;
+}
+
 export function layOut(
   rows: readonly TokenRow[],
   { config }: Weights,
-  { miniBatchSize, microBatchTokens }: { miniBatchSize: number; microBatchTokens: number },
+  { miniBatchSize, microBatchTokens, sharePrompts }: LayingOut,
 ): MiniBatch[] {
-  const limits = limitsFor(config, microBatchTokens);
+  const limits = { ...limitsFor(config, microBatchTokens), sharePrompts };
   return Array.from({ length: Math.ceil(rows.length / miniBatchSize) }, (_, i) => {
     const from = i * miniBatchSize;
     const batches = tokenBatches(rows.slice(from, from + miniBatchSize), limits);

@@ -3,6 +3,7 @@
 // before the checkpoint is committed: so a committed checkpoint implies that its events are on disk.
 
 import type { Device } from '../../engine/runtime/backend.ts';
+import type { RoleMemory } from './role-memory.ts';
 
 /** One update of the weights. Rates and losses are of this update alone; `tokens` counts from the run's start. */
 export interface StepEvent {
@@ -44,7 +45,14 @@ export interface Episode {
 }
 
 export type RunEvent =
-  | { type: 'started'; step: number; command: string; totalSteps: number; device: Device }
+  | {
+      type: 'started';
+      step: number;
+      command: string;
+      totalSteps: number;
+      device: Device;
+      memory?: readonly RoleMemory[];
+    }
   /** Told to subscribers only: the folder does not keep it, so that a resumed log equals an uninterrupted one. */
   | { type: 'resumed'; step: number; totalSteps: number; device: Device }
   | StepEvent

@@ -13,6 +13,7 @@ import { type WeightSpec, type Weights, weightInputs, weightSpecs } from '../../
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { AdapterOptions } from './adapter-options.ts';
 import type { StepEvent } from './events.ts';
+import type { RoleModel } from './role-memory.ts';
 import type { Learner, RunOptions, Update } from './training-run.ts';
 
 export interface OptimizerOptions extends AdamWOptions {
@@ -88,6 +89,11 @@ export class GradientLearner implements Learner {
     const { schedule } = options;
     if (schedule === 'constant') return;
     this.earlyEnd = `--max-steps ends the run before its ${schedule} schedule of ${source.totalSteps} updates; fewer --epochs would shorten that`;
+  }
+
+  roles(): RoleModel[] {
+    const { model } = this;
+    return [{ role: model.kind === 'reward' ? 'reward' : 'policy', model, isTrained: true }];
   }
 
   async update(step: number): Promise<Update> {

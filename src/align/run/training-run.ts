@@ -13,6 +13,7 @@ import {
 import { type Fingerprint, requireSameData } from '../data/fingerprint.ts';
 import { requireSameParents } from '../data/lineage.ts';
 import type { RunEvent, StepEvent } from './events.ts';
+import { memoryOfRoles, type RoleModel } from './role-memory.ts';
 import type { RunFolder } from './run-folder.ts';
 
 /** How a run goes, whatever is learnt. */
@@ -53,6 +54,8 @@ export interface Learner {
   /** A word of warning about a run that --max-steps ends early, where that matters. */
   earlyEnd?: string;
   files: readonly Fingerprint[];
+  /** The models that it holds, the trained ones first. */
+  roles(): RoleModel[];
   update(step: number, record: (event: RunEvent) => void): Promise<Update>;
   /**
    * After the last step, before the model is saved: what can only be measured or set then.
@@ -191,7 +194,15 @@ class TrainingRun {
     const { device } = this.options;
     this.folder.continueFrom(step);
     if (this.savedStep >= 0) this.emit({ type: 'resumed', step, totalSteps, device });
-    else this.record({ type: 'started', step, command, totalSteps, device });
+    else
+      this.record({
+        type: 'started',
+        step,
+        command,
+        totalSteps,
+        device,
+        memory: memoryOfRoles(learner.roles()),
+      });
     if (learner.earlyEnd && totalSteps < learner.totalSteps) this.warn(learner.earlyEnd);
   }
 

@@ -6,7 +6,7 @@ import { type PreferenceLossKind, preferenceLossKinds } from '../../align/object
 import { text, texts } from './options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
-import { preferenceOptions, sharePrompts, trainingSchema } from './training-options.ts';
+import { preferenceOptions, trainingSchema } from './training-options.ts';
 
 /** Options that only some losses read. */
 const lossOptions: Record<
@@ -58,7 +58,6 @@ export const dpo = defineStage({
       .min(0)
       .default(0)
       .describe('weight of the negative log-likelihood of chosen completions, added to the loss'),
-    sharePrompts,
     learningRate: z.number().positive().default(1e-4).describe('peak learning rate'),
   }).superRefine(refuseWhatIsNotRead),
   job: jobOf<typeof method>(new URL('../../align/methods/dpo.js', import.meta.url), 'dpo'),

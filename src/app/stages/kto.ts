@@ -5,7 +5,7 @@ import type { kto as method } from '../../align/methods/kto.ts';
 import { text, texts } from './options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
-import { preferenceOptions, sharePrompts, trainingSchema } from './training-options.ts';
+import { preferenceOptions, trainingSchema } from './training-options.ts';
 
 const positive = z.number().positive();
 
@@ -23,7 +23,6 @@ export const kto = defineStage({
     beta: positive.default(0.1).describe('coefficient β of the implicit KL penalty'),
     desirableWeight: positive.default(1).describe('weight λ_D of desirable completions'),
     undesirableWeight: positive.default(1).describe('weight λ_U of undesirable completions'),
-    sharePrompts,
     learningRate: positive.default(1e-4).describe('peak learning rate'),
   }),
   job: jobOf<typeof method>(new URL('../../align/methods/kto.js', import.meta.url), 'kto'),

@@ -36,6 +36,24 @@ describe('the memory of a stage', () => {
     ]);
   });
 
+  it('has one frozen base under the adapters of PPO, whose reference is the base itself', async () => {
+    const [policy, value, reference, reward] = await memoryOfModels(
+      stages.ppo,
+      stages.ppo.schema.parse({
+        ...{ model: join(folder, 'm'), data: ['d'], out: 'o', loraRank: 2 },
+        reward: ['kata:pass'],
+      }),
+    );
+    expect(reward).toBeUndefined();
+    const adapter = policy.weightsBytes - bytes;
+    expect(adapter).toBeGreaterThan(0);
+    expect(adapter).toBeLessThan(bytes / 2);
+    const trained = { gradientBytes: adapter, optimizerBytes: 2 * adapter };
+    expect(policy).toMatchObject(trained);
+    expect(value).toMatchObject({ ...trained, weightsBytes: adapter });
+    expect(reference).toMatchObject({ weightsBytes: 0, gradientBytes: 0, optimizerBytes: 0 });
+  });
+
   it("has DPO's reference only where another model is named", async () => {
     expect(await rows(stages.dpo, {})).toEqual(['policy 1 1 2', 'reference 0 0 0']);
     const reference = join(folder, 'm');

@@ -2,7 +2,7 @@
 
 import { locateModel } from '../../language/checkpoint/checkpoint.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
-import { type ModelSizes, sizesOfModel, sizesOfNewModel } from './model-sizes.ts';
+import { adapterParametersOf, type ModelSizes, sizesOfModel, sizesOfNewModel } from './model-sizes.ts';
 import { modelsNamedBy } from './option-texts.ts';
 import type { ModelUse, Stage } from './stage.ts';
 
@@ -39,17 +39,27 @@ export interface ModelMemory {
   optimizerBytes: number;
 }
 
-/** @returns a row for each model, in the order in which the stage declares them */
+/**
+ * Where an adapter is trained, its frozen base counts once, for the policy; the other models that start from the policy
+ * are adapters over the same base, and a reference is the base itself.
+ * @returns a row for each model, in the order in which the stage declares them
+ */
 export async function memoryOfModels(stage: Stage, options: Options): Promise<ModelMemory[]> {
   const held = modelsHeld(stage, options);
   const [first] = held;
   const policy = first && (first.named[0] ? await sizesIfThere(first.named[0]) : await newSizes(options));
+  const adapter = policy && (adapterParametersOf(options, policy) ?? policy.adapterParameters);
   const rows: ModelMemory[] = [];
   for (const use of held) {
     for (let i = 0; i < use.count; i++) {
       const model = use.named[i];
-      const sizes = model === undefined ? policy : await sizesIfThere(model);
-      rows.push(memoryOf(use, model, sizes?.parameters));
+      const own = model === undefined ? policy : await sizesIfThere(model);
+      const isPolicy = use === first;
+      const adapterParameters = isPolicy || model === undefined ? adapter : own?.adapterParameters;
+      // Adapters stand on the policy's base; a reference without a name is that base.
+      const isShared =
+        adapter !== undefined && !isPolicy && (model === undefined || adapterParameters !== undefined);
+      rows.push(memoryOf(use, { model, parameters: own?.parameters, adapterParameters, isShared }));
     }
   }
   return rows;
@@ -57,15 +67,22 @@ export async function memoryOfModels(stage: Stage, options: Options): Promise<Mo
 
 function memoryOf(
   { role, weights }: ModelUse,
-  model: string | undefined,
-  parameters: number | undefined,
+  {
+    model,
+    parameters,
+    adapterParameters,
+    isShared,
+  }: Pick<ModelMemory, 'model' | 'parameters'> & { adapterParameters: number | undefined; isShared: boolean },
 ): ModelMemory {
-  const bytes = 4 * (parameters ?? 0);
+  const isTrained = weights === 'trained';
+  const base = isShared || weights === 'shared' ? 0 : (parameters ?? 0);
+  const own = isTrained || model !== undefined ? (adapterParameters ?? 0) : 0;
+  const trained = isTrained ? (adapterParameters ?? parameters ?? 0) : 0;
   return {
     ...{ role, weights, model, parameters },
-    weightsBytes: weights === 'shared' ? 0 : bytes,
-    gradientBytes: weights === 'trained' ? bytes : 0,
-    optimizerBytes: weights === 'trained' ? 2 * bytes : 0,
+    weightsBytes: 4 * (base + own),
+    gradientBytes: 4 * trained,
+    optimizerBytes: 8 * trained,
   };
 }
 

@@ -5,7 +5,7 @@ import { alarmActions } from '../../align/monitor/hacking.ts';
 import { anyTexts, text } from './options.ts';
 import { generationOptions, promptData, rewardOption } from './shared-options.ts';
 import type { ModelUse } from './stage.ts';
-import { adapterOptions, trainingOptions } from './training-options.ts';
+import { adapterOptions, sharePrompts, trainingOptions } from './training-options.ts';
 
 const positive = z.number().positive();
 
@@ -30,6 +30,7 @@ export const onPolicyOptions = {
   maxTokens: generationOptions.maxTokens.default(128),
   temperature: positive.default(1).describe('temperature of sampling and of all log-probabilities'),
   microBatchTokens: trainingOptions.microBatchTokens.default(4096),
+  sharePrompts,
   // A step generates its completions anew, and takes as long as many updates elsewhere.
   saveEvery: trainingOptions.saveEvery.default(20).describe('steps between checkpoints'),
   learningRate: positive.default(1e-4).describe('peak learning rate of the policy'),

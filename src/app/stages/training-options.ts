@@ -76,6 +76,7 @@ export const preferenceOptions = {
   ...adapterOptions,
   batchSize: z.int().min(1).default(32).describe('pairs (or rankings) per update'),
   microBatchTokens: trainingOptions.microBatchTokens.default(4096),
+  sharePrompts,
   ...lengthOptions,
 };
 
