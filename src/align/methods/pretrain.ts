@@ -47,7 +47,7 @@ export interface PretrainResult extends RunResult {
   documents: number;
   /** Tokens of the corpus, each document's EOS included. */
   corpusTokens: number;
-  /** Rows and lines set aside. */
+  /** Rows and lines quarantined. */
   faults: number;
 }
 

@@ -3,7 +3,7 @@
 // (arXiv:2112.09332).
 // Departures: 1. the best of all rounds are kept, as that paper found necessary. 2. A round goes on from the newest
 // weights, with a fresh optimiser and schedule. 3. Answers without an end, and prompts whose answers are all worth the
-// same, are left out.
+// same, are skipped.
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';

@@ -45,10 +45,10 @@ export interface RewardOptions extends TrainingOptions, RewardObjective {
   data: string[];
   /** Preferences that nothing is learnt from. */
   evalData?: string[];
-  /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; the training answers unless given. */
+  /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; default: the training completions. */
   sftCompletions?: string[];
   strict: boolean;
-  /** Longest answer with its prompt, in tokens; the model's context unless given. */
+  /** Longest completion with its prompt, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: Truncation;
   /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */

@@ -24,7 +24,7 @@ export interface SftOptions extends TrainingOptions {
   model: string;
   data: string[];
   strict: boolean;
-  /** Longest row, in tokens; the model's context unless given. */
+  /** Longest row, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: 'drop' | 'prompt-left' | 'completion-right';
 }

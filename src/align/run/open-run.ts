@@ -16,7 +16,7 @@ export interface OpenRun {
   close: () => void;
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
-  /** Warns of what the data lost: rows set aside, and those that the report counts. */
+  /** Warns of what the data lost: rows quarantined, and those that the report counts. */
   tell: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
 }
 

@@ -35,7 +35,7 @@ export interface PipelineOptions {
   perform: (stage: PlannedStage, options: Record<string, unknown>, signal: AbortSignal) => Promise<object>;
   onEvent: (event: PipelineEvent) => void;
   signal: AbortSignal;
-  /** Names of the stages to run; all unless given. */
+  /** Names of the stages to run; default: all. */
   selected?: readonly string[];
 }
 
