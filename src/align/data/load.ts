@@ -1,5 +1,5 @@
 // Data files to rows of tokens with a report: read, recognise, tokenise, count. Nothing here needs a model, so a
-// mistake in the data is told before one is loaded.
+// mistake in the data is reported before one is loaded.
 
 import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';

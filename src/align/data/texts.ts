@@ -7,7 +7,7 @@ import { excerpt, faultOf, type ReadOptions, readBytes, readJsonLines, setAside 
 import type { TokenPiece } from './token-stream.ts';
 
 export interface TextPiece {
-  /** May be empty where only the end of a document is told. */
+  /** May be empty where only the end of a document is known. */
   text: string;
   endsDocument: boolean;
   line: number;

@@ -53,7 +53,7 @@ export async function readRequests(
   });
 }
 
-/** The faults of these rows are told when their prompts are read. */
+/** The faults of these rows are reported when their prompts are read. */
 async function rowsByLine(file: string): Promise<Map<number, Readonly<Record<string, unknown>>>> {
   const rows = new Map<number, Readonly<Record<string, unknown>>>();
   for await (const { value, line } of readJsonLines(file, { onFault: () => {} })) {

@@ -60,7 +60,7 @@ export async function pretrain(
   try {
     const { model, tokenizer, parents } = await startingModel(options);
     const { stream, files, faults } = await corpus(tokenizer, model.config, options, run.setAside);
-    run.tell();
+    run.warnOfRows();
     model.lineage = await lineageFrom(parents, files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');

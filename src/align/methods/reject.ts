@@ -87,7 +87,7 @@ export async function reject(
     const learner = new RejectLearner(options, prompted, samples, rewards, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');
     await rewards.close();
-    const rounds = learner.rounds.map(({ told }) => told);
+    const rounds = learner.rounds.map(({ figures }) => figures);
     return {
       ...{ ...result, rounds, klBound: bestOfNKlBound(options.samples) },
       tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
@@ -100,7 +100,7 @@ export async function reject(
 
 /** A round and the updates that it takes. */
 interface RoundState {
-  told: Round;
+  figures: Round;
   start: number;
   steps: number;
 }
@@ -153,11 +153,11 @@ class RejectLearner implements Learner {
       await this.samples.complete(this.rounds.length);
       await this.beginTuning();
     }
-    const { told, start } = this.rounds.at(-1)!;
+    const { figures, start } = this.rounds.at(-1)!;
     const update = await this.tuning!.update(step - start);
     if (update.kind !== 'updated') return update;
-    const epoch = (told.round - 1) * this.options.epochs + update.event.epoch;
-    const metrics: Record<string, number> = step === start ? metricsOf(told) : { round: told.round };
+    const epoch = (figures.round - 1) * this.options.epochs + update.event.epoch;
+    const metrics: Record<string, number> = step === start ? metricsOf(figures) : { round: figures.round };
     return { ...update, event: { ...update.event, epoch, metrics } };
   }
 
@@ -168,13 +168,13 @@ class RejectLearner implements Learner {
     const index = this.rounds.length;
     const samples = this.samples.of(index + 1);
     const { chosen, dropped } = pickAnswers(samples, options.pick, options.seed);
-    const told = describeRound(index + 1, samples[index], chosen, dropped);
-    if (chosen.length === 0) throw nothingToChoose(told);
+    const figures = describeRound(index + 1, samples[index], chosen, dropped);
+    if (chosen.length === 0) throw nothingToChoose(figures);
     const rows = chosen.map(({ prompt, ids }) => trainedRow(prompted.prompts[prompt], ids));
     const tuned = { ...options, seed: options.seed + index };
     const demonstrations = demonstrationSource(rows, prompted.files, model, tuned);
     const source = windowStepSource(model, demonstrations, options.microBatchTokens);
-    this.rounds.push({ told, start: this.stepsKnown, steps: source.totalSteps });
+    this.rounds.push({ figures, start: this.stepsKnown, steps: source.totalSteps });
     this.tuning = new GradientLearner(this.backend, model, source, options);
   }
 

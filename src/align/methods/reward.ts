@@ -142,7 +142,7 @@ async function comparisons(
   const ofSft =
     sftCompletions &&
     (await loadInstructionRows(sftCompletions, tokenizer, { ...reading, ending: 'as-given' })).rows;
-  run.tell(report);
+  run.warnOfRows(report);
   return { rows: rows.map(rankedRow), report, heldOut, sftCompletions: ofSft };
 }
 
@@ -171,7 +171,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
       };
     },
     describeStep,
-    tell: (measures) => ({ metrics: measures }),
+    eventOf: (measures) => ({ metrics: measures }),
     files: report.files,
   };
 }

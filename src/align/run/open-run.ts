@@ -17,7 +17,7 @@ export interface OpenRun {
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
   /** Warns of what the data lost: rows quarantined, and those that the report counts. */
-  tell: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
+  warnOfRows: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
 }
 
 /** Warnings of single rows shown; the rest are in quarantine.jsonl. */
@@ -54,7 +54,7 @@ export function openRun(
       faults += 1;
       if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: quarantined: ${fault.reason}`);
     },
-    tell(report = { dropped: {}, notices: {} }) {
+    warnOfRows(report = { dropped: {}, notices: {} }) {
       if (faults > 0) warn(`${faults} faulty rows were quarantined in ${quarantine}`);
       for (const [reason, count] of Object.entries(report.dropped)) {
         warn(`${count} rows skipped: ${dropReasons[reason as keyof typeof dropReasons]}`);

@@ -14,7 +14,7 @@ interface Step {
 interface RunEvents extends Pick<Incident, 'stopped' | 'skipped'> {
   steps: Step[];
   alarms: Alarm[];
-  /** Bytes by role, as the run told when it started. */
+  /** Bytes by role, as the run reported when it started. */
   memory?: RoleMemory[];
 }
 
