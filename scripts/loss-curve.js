@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 
 const [width, height] = [720, 380];
 const plot = { left: 58, right: 696, top: 52, bottom: 326 };
-/** Blue, orange and green, told apart by people who see red and green alike; a darker page takes lighter ones. */
+/** Blue, orange and green that colour-blind people can distinguish; a darker page takes lighter ones. */
 const colours = [
   { light: '#1f6fd0', dark: '#6aa9f7' },
   { light: '#c2570c', dark: '#f0954a' },
@@ -48,7 +48,7 @@ function draw(runs) {
     `<text class="heading" x="${plot.left}" y="28">Training loss</text>`,
     ...horizontalLines(y),
     ...stepMarks(x),
-    `<text class="axis" x="${plot.left}" y="${plot.top - 8}">nats a trained token</text>`,
+    `<text class="axis" x="${plot.left}" y="${plot.top - 8}">nats per trained token</text>`,
     `<text class="axis" x="${(plot.left + plot.right) / 2}" y="${height - 14}" text-anchor="middle">updates of the weights</text>`,
     ...runs.map((run, i) => curve(run, i, x, y)),
     ...legend(runs),

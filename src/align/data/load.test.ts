@@ -266,7 +266,7 @@ describe('loadMarkedRows', () => {
     const path = file('only-marked.jsonl', { prompt: 'p', completion: 'a', label: true });
     for (const load of [loadPreferenceRows, loadRankingRows]) {
       await expect(load([path], tokenizer, options)).rejects.toThrow(
-        /got none of 1 \(1 unreadable, .*got a completion row with a label, which heed dpo --loss kto reads\)/,
+        /got none of 1 \(1 unreadable, .*got a completion row with a label, which heed kto reads\)/,
       );
     }
     // To fine-tuning a mark is one more key that it leaves alone.

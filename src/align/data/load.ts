@@ -283,9 +283,9 @@ function isPreference(record: DataRecord): record is PreferenceRecord {
   return record.kind === 'preference' || record.kind === 'preference-tokens';
 }
 
-/** Labels belong to one loss: who has them may have asked for another. */
+/** Only KTO reads labels: whoever has them may have chosen another command. */
 function describeRecord(record: DataRecord): string {
-  const hint = isMarked(record) ? ' with a label, which heed dpo --loss kto reads' : '';
+  const hint = isMarked(record) ? ' with a label, which heed kto reads' : '';
   return `a ${record.kind} row${hint}`;
 }
 
