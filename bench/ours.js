@@ -1,7 +1,7 @@
 // One measurement of heed: `node bench/ours.js TASK ROWS.jsonl` does the work of the peer's task of that name and
 // prints one line of JSON. Useful tokens, seconds from the first batch to the last update with compilation, peak memory.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { windowMicroBatches } from '../dist/align/run/window-batches.js';
@@ -10,7 +10,7 @@ import { runJob } from '../dist/engine/runtime/job.js';
 import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
 import { Generator } from '../dist/language/generation/generate.js';
 import { weightInputs } from '../dist/language/model/weights.js';
-import { config, freshParameters, saveNano } from './nano.js';
+import { config, freshParameters, modelName, saveBenchModel } from './model.js';
 
 const common = {
   seed: 0,
@@ -33,15 +33,19 @@ const common = {
   keepLast: 1,
   patience: 1,
 };
-const pairs = { microBatchTokens: 4096 };
+const lora = { loraRank: 16, loraAlpha: 32 };
+const pairs = { microBatchTokens: 4096, sharePrompts: true };
 const dpoOptions = { ...pairs, loss: 'dpo', labelSmoothing: 0, targetMargin: 0, likelihoodWeight: 0 };
 const rewardOptions = { ...pairs, loss: 'bradley-terry', margin: 0, centering: 0 };
 
 const tasks = {
   dense,
   sft: training('sft', {}),
+  lora: training('sft', lora),
   dpo: training('dpo', dpoOptions, { countsSetUp: true }),
+  dpo_lora: training('dpo', { ...dpoOptions, ...lora }, { countsSetUp: true }),
   reward: training('reward', rewardOptions),
+  grpo,
   generate,
 };
 
@@ -121,8 +125,8 @@ function training(method, options, { countsSetUp = false } = {}) {
   return async (rowsFile) => {
     const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
     try {
-      const model = join(folder, 'nano');
-      await saveNano(model);
+      const model = join(folder, modelName);
+      await saveBenchModel(model);
       const payload = { ...common, ...options, model, data: [rowsFile], out: join(folder, 'run') };
       const times = { started: performance.now(), last: 0 };
       const onEvent = (event) => {
@@ -136,6 +140,39 @@ function training(method, options, { countsSetUp = false } = {}) {
       rmSync(folder, { recursive: true });
     }
   };
+}
+
+/**
+ * One step: 8 completions of 64 tokens for each prompt, all in one update. The monitor samples the reference before the
+ * run has started, which the peer does not do; it is not counted.
+ */
+async function grpo(rowsFile) {
+  const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
+  try {
+    const [model, reward] = [join(folder, modelName), join(folder, 'reward.js')];
+    await saveBenchModel(model);
+    writeFileSync(reward, 'export const reward = (rows) => rows.map((_, i) => ((i * 7) % 5) / 5);');
+    const prompts = readRows(rowsFile).length;
+    const payload = {
+      ...{ ...common, model, data: [rowsFile], out: join(folder, 'run'), template: 'none' },
+      ...{ reward: [`${reward}#reward`], watch: [], ensemble: [], batchSize: prompts, groupSize: 8 },
+      ...{ maxTokens: 64, temperature: 1, generationBatchSize: 8 * prompts, microBatchTokens: 4096 },
+      ...{ iterations: 1, beta: 0.04, klIn: 'loss', clipLow: 0.2, clipHigh: 0.2, maskTruncated: false },
+      ...{ advantageScaling: 'group', lossMean: 'sequence', onAlarm: 'warn', sharePrompts: true },
+    };
+    const seen = { started: 0, last: 0, generated: 0 };
+    const onEvent = (event) => {
+      if (event.type === 'started') seen.started = performance.now();
+      if (event.type !== 'step') return;
+      seen.last = performance.now();
+      seen.generated += event.metrics['completions/mean_length'] * 8 * prompts;
+    };
+    const module = new URL('../dist/align/methods/grpo.js', import.meta.url).href;
+    await runJob({ module, name: 'grpo', payload }, { onEvent });
+    return { useful: seen.generated, seconds: (seen.last - seen.started) / 1000 };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** As the peer counts: every token of a row, a prompt once for each answer. */
@@ -186,7 +223,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
   const { useful, seconds } = await tasks[task](rowsFile);
   const result = {
     task,
-    model: 'nano',
+    model: modelName,
     tokens_per_s: useful / seconds,
     seconds,
     useful_tokens: useful,

@@ -29,7 +29,10 @@ export function ownRows(task) {
   const rows = {
     dense: () => Array.from({ length: 8 }, () => ({ prompt_ids: ids(256) })),
     sft: () => Array.from({ length: 256 }, instruction),
+    lora: () => Array.from({ length: 256 }, instruction),
     dpo: () => Array.from({ length: 128 }, pair),
+    dpo_lora: () => Array.from({ length: 128 }, pair),
+    grpo: () => Array.from({ length: 8 }, () => ({ prompt_ids: ids(32) })),
     reward: () => Array.from({ length: 128 }, pair),
     generate: () => Array.from({ length: 64 }, () => ({ prompt_ids: ids(32) })),
   };

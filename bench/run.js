@@ -1,5 +1,5 @@
 // Side-by-side measurements: heed and the peer (TRL on PyTorch) do the same work in turn, five rounds, medians.
-//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --tasks dense,sft,dpo,reward,generate --out results.json]
+//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --tasks lora,dpo --model nano --out results.json]
 // Without HEED_PEER_PYTHON (a Python with torch, transformers and trl) only heed's half runs, on rows of its own.
 
 import { spawn } from 'node:child_process';
@@ -14,23 +14,32 @@ import { ownRows } from './rows.js';
 const peersOf = {
   dense: ['dense'],
   sft: ['sft', 'sft_packed'],
+  lora: ['lora', 'lora_packed'],
   dpo: ['dpo'],
+  dpo_lora: ['dpo_lora'],
   reward: ['reward'],
+  grpo: ['grpo'],
   generate: ['generate'],
-};
-/** Asked of speed and memory, as ratios to the peer; a task without is measured only. */
-const goals = {
-  dense: { speed: 0.85 },
-  sft: { speed: 1.8, memory: 0.8 },
-  generate: { speed: 2.5 },
 };
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     tasks: { type: 'string', default: Object.keys(peersOf).join(',') },
+    model: { type: 'string', default: 'nano' },
     out: { type: 'string' },
   },
 });
+/** Asked of speed and memory, as ratios to the peer; a task without is measured only. */
+const goals = {
+  dense: { speed: 0.85 },
+  sft: { speed: 1.8, memory: 0.8 },
+  lora: { speed: options.model === 'smol' ? 1.8 : 1.5, memory: 0.65 },
+  dpo: { speed: 2.8, memory: 0.65 },
+  dpo_lora: { speed: 2.8, memory: 0.65 },
+  reward: { speed: 1.9, memory: 0.65 },
+  grpo: { speed: 1.6, memory: 0.65 },
+  generate: { speed: 2.5 },
+};
 const python = process.env.HEED_PEER_PYTHON;
 const peerScript = process.env.HEED_PEER_SCRIPT ?? '../shared/bench/peer_trl.py';
 
@@ -49,7 +58,7 @@ try {
         ...(await measure(process.execPath, [script('ours.js'), task, rowFiles[task]])),
       });
       for (const peer of python ? peersOf[task] : []) {
-        runs.push({ round, side: 'peer', ...(await measure(python, [peerScript, 'nano', peer])) });
+        runs.push({ round, side: 'peer', ...(await measure(python, [peerScript, options.model, peer])) });
       }
     }
     process.stderr.write(`round ${round} of ${options.rounds} done\n`);
@@ -68,7 +77,7 @@ function script(name) {
 
 /** The peer's own rows, so that both sides do the same work. */
 async function writeRows(task) {
-  const lines = python ? await output(python, [peerScript, 'nano', 'rows', task]) : ownRows(task);
+  const lines = python ? await output(python, [peerScript, options.model, 'rows', task]) : ownRows(task);
   const file = join(folder, `${task}.jsonl`);
   writeFileSync(file, lines);
   return file;
@@ -82,7 +91,10 @@ async function measure(program, words) {
 
 function output(program, words) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(program, words, {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, HEED_BENCH_MODEL: options.model },
+    });
     let text = '';
     child.stdout.on('data', (chunk) => {
       text += chunk;

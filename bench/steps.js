@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { saveNano } from './nano.js';
+import { saveBenchModel } from './model.js';
 import { ownRows } from './rows.js';
 
 const { values: options, positionals } = parseArgs({
@@ -105,7 +105,7 @@ function lowerBound(sorted) {
 }
 
 try {
-  await saveNano(model);
+  await saveBenchModel(model);
   const chosen = options.tasks.split(',').map((name) => ({ name, words: tasks[name](), pairs: [] }));
   for (let pair = 0; pair < Number(options.pairs); pair++) {
     for (const { words, pairs } of chosen) {

@@ -10,13 +10,17 @@ export { type EvaluateResult, evaluate } from './align/evaluation/evaluate.ts';
 export type { EvaluateOptions } from './align/evaluation/evaluation-options.ts';
 export { type LabelResult, labelPrompts } from './align/evaluation/labels/label.ts';
 export type { LabelOptions } from './align/evaluation/labels/label-options.ts';
+export { type MergeOptions, type MergeResult, merge } from './align/evaluation/merge.ts';
 export { type SampleOptions, type SampleResult, sampleCompletions } from './align/evaluation/sample.ts';
 export { type ScoreOptions, type ScoreResult, scoreFiles } from './align/evaluation/score.ts';
 export { type DpoOptions, type DpoResult, dpo } from './align/methods/dpo.ts';
+export { type GrpoOptions, type GrpoResult, grpo } from './align/methods/grpo.ts';
+export { type KtoOptions, type KtoResult, kto } from './align/methods/kto.ts';
 export { type PpoOptions, type PpoResult, ppo } from './align/methods/ppo.ts';
 export { type PretrainOptions, type PretrainResult, pretrain } from './align/methods/pretrain.ts';
 export { type RejectOptions, type RejectResult, reject } from './align/methods/reject.ts';
 export { type RewardOptions, type RewardResult, reward } from './align/methods/reward.ts';
+export { type RlooOptions, type RlooResult, rloo } from './align/methods/rloo.ts';
 export { type SftOptions, type SftResult, sft } from './align/methods/sft.ts';
 export {
   type TokenizerOptions,
@@ -39,6 +43,7 @@ export { Random } from './engine/random.ts';
 export type { Backend, Device, Program } from './engine/runtime/backend.ts';
 export { type JobContext, runJob } from './engine/runtime/job.ts';
 export { openBackend } from './engine/runtime/onnx-backend.ts';
+export { gatheringWorkers, type Workers } from './engine/runtime/workers.ts';
 export {
   type CheckpointKind,
   loadModel,
@@ -46,6 +51,7 @@ export {
   type Model,
   saveModel,
 } from './language/checkpoint/checkpoint.ts';
+export { type OpenedModel, type OpenOptions, openModel } from './language/checkpoint/open-model.ts';
 export {
   type Completion,
   type GenerationRequest,

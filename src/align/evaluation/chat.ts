@@ -3,8 +3,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Device } from '../../engine/runtime/backend.ts';
-import type { TalkingJobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext, type TalkingJobContext } from '../../engine/runtime/job.ts';
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
 import { type PromptTemplate, problemOf, tokenizePlainPrompt } from '../data/prompts.ts';
@@ -38,9 +37,10 @@ export type ChatEvent =
 /** @throws UserError when the model cannot be used */
 export async function chat(
   options: ChatOptions,
-  { emit, signal, messages }: TalkingJobContext<ChatEvent, ChatMessage>,
+  context: TalkingJobContext<ChatEvent, ChatMessage>,
 ): Promise<object> {
-  const speaker = await Speaker.open(options);
+  const { emit, signal, messages } = context;
+  const speaker = await Speaker.open(options, context);
   emit({ type: 'ready', template: speaker.template });
   let interruption = new AbortController();
   let answering: Promise<void> = Promise.resolve();
@@ -79,10 +79,10 @@ class Speaker {
     this.generator = generator;
   }
 
-  static async open(options: ChatOptions): Promise<Speaker> {
+  static async open(options: ChatOptions, context: JobContext<ChatEvent>): Promise<Speaker> {
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
     const { model, tokenizer } = opened;
-    const generator = new Generator(await openBackend(options), model, { batchSize: 1, tokenizer });
+    const generator = new Generator(await backendOf(context, options), model, { batchSize: 1, tokenizer });
     return new Speaker(options, opened, generator);
   }
 

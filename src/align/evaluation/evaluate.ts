@@ -1,8 +1,7 @@
 // heed eval's job: a model answers held-out requests, one sample each; a world, a reward model and a reference score
 // the answers. The folder is committed as a whole at the end, and a finished one is not computed again.
 
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import { type FrozenBases, frozenBases } from '../../language/checkpoint/checkpoint.ts';
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
@@ -39,8 +38,9 @@ export interface EvaluateResult extends Summary {
  */
 export async function evaluate(
   options: EvaluateOptions,
-  { emit, signal }: JobContext<EvaluateEvent>,
+  context: JobContext<EvaluateEvent>,
 ): Promise<EvaluateResult> {
+  const { emit, signal } = context;
   const inputs = await hashInputs(options);
   const finished = await finishedEvaluation(options, inputs);
   if (finished) return { ...finished, out: options.out, isReused: true };
@@ -60,7 +60,7 @@ export async function evaluate(
       emit({ type: 'fault', fault });
     },
   });
-  const answers = await answerAll(asked, bases, requests, options, { emit, signal });
+  const answers = await answerAll(asked, bases, requests, options, context);
   const advice = options.world ? requests.flatMap(({ row }) => adviceOf(row) ?? []) : [];
   const summary = { model: options.model, ...summarise(answers, advice), faults };
   signal.throwIfAborted();
@@ -73,9 +73,10 @@ async function answerAll(
   bases: FrozenBases,
   requests: readonly EvaluationRequest[],
   options: EvaluateOptions,
-  { emit, signal }: JobContext<EvaluateEvent>,
+  context: JobContext<EvaluateEvent>,
 ): Promise<Answer[]> {
-  const backend = await openBackend(options);
+  const { emit, signal } = context;
+  const backend = await backendOf(context, options);
   const { model, tokenizer, stopIds } = asked;
   const generator = new Generator(backend, model, {
     batchSize: options.generationBatchSize,

@@ -2,8 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Device } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import type { ModelTokenizer } from '../../language/checkpoint/model-tokenizer.ts';
 import { type OpenedWeights, openWeights, tokenizerOf } from '../../language/checkpoint/open-model.ts';
 import {
@@ -75,12 +74,13 @@ export interface SampleResult {
 /** @throws UserError when the model, a prompt or all rows cannot be used; FormatError at the first faulty row when strict */
 export async function sampleCompletions(
   options: SampleOptions,
-  { emit, signal }: JobContext<SampleEvent>,
+  context: JobContext<SampleEvent>,
 ): Promise<SampleResult> {
+  const { emit, signal } = context;
   const asked = await askedModel(options);
   const faults: RowFault[] = [];
   const prompts = await collectPrompts(options, asked, faults, emit);
-  const generator = new Generator(await openBackend(options), asked.model, {
+  const generator = new Generator(await backendOf(context, options), asked.model, {
     batchSize: options.generationBatchSize,
     tokenizer: asked.tokenizer?.tokenizer,
   });

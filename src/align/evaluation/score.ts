@@ -3,8 +3,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend, Device } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { openWeights, tokenizerOf } from '../../language/checkpoint/open-model.ts';
 import { describeFaults, type RowFault, setAside } from '../data/read.ts';
@@ -65,8 +64,9 @@ export interface ScoreResult {
  */
 export async function scoreFiles(
   options: ScoreOptions,
-  { emit, signal }: JobContext<ScoreEvent>,
+  context: JobContext<ScoreEvent>,
 ): Promise<ScoreResult> {
+  const { emit, signal } = context;
   const opened = await openWeights(options.model, { expectKind: ['base', 'policy', 'reward'] });
   const { model } = opened;
   const faults: RowFault[] = [];
@@ -84,7 +84,7 @@ export async function scoreFiles(
   const read = await readAll(options.data, rowOptions, signal);
   const sequences = read.flatMap((row) => listSequences(row.sequences));
   const total = sum(sequences.map(({ ids }) => ids.length));
-  const values = await valuesOf(await openBackend(options), model, sequences, {
+  const values = await valuesOf(await backendOf(context, options), model, sequences, {
     batchTokens: options.batchTokens,
     onProgress: (tokens) => emit({ type: 'progress', tokens, total }),
     signal,

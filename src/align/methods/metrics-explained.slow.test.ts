@@ -87,7 +87,7 @@ const runs: Readonly<Record<string, (out: string, context: Context) => Promise<u
     return reject({ ...options, specs: [vowels()] }, context);
   },
   dpo: (out, context) => dpoRun(out, context, 'dpo'),
-  'dpo by kto': (out, context) =>
+  kto: (out, context) =>
     kto({ ...common(out), data: [pairs], beta: 0.1, desirableWeight: 1, undesirableWeight: 1 }, context),
   grpo(out, context) {
     const own = { advantageScaling: 'group', lossMean: 'token', klIn: 'loss' } as const;

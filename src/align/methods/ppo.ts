@@ -9,8 +9,7 @@ import { UserError } from '../../engine/errors.ts';
 import { multiply, total } from '../../engine/graph/build.ts';
 import type { StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
 import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
 import { openWeights } from '../../language/checkpoint/open-model.ts';
@@ -95,7 +94,7 @@ export async function ppo(
   const run = openRun('ppo', options, context);
   try {
     requireMeaning(options);
-    const backend = await openBackend(options);
+    const backend = await backendOf(context, options);
     const parents = options.valueModel === undefined ? [] : [options.valueModel];
     const loading = { usesReference: true, backend, onFault: run.setAside, parents };
     const parts = await loadParticipants(options, specs, loading);
@@ -178,12 +177,14 @@ class PpoLearner implements Learner {
   private readonly valueModel: Model;
   private readonly wing: OnPolicy;
   private readonly trainers: { policy: UpdateStep; value: UpdateStep };
+  private readonly isFirstWorker: boolean;
   private beta: number;
 
   constructor(options: PpoOptions, parts: Participants, valueModel: Model, wing: OnPolicy, backend: Backend) {
     [this.options, this.parts, this.valueModel, this.wing] = [options, parts, valueModel, wing];
     [this.model, this.files, this.totalSteps] = [parts.policy, parts.files, wing.totalSteps];
     this.beta = options.beta;
+    this.isFirstWorker = backend.workers.rank === 0;
     this.trainers = {
       policy: createTrainer(backend, parts.policy, options),
       value: createTrainer(backend, valueModel, options),
@@ -387,7 +388,8 @@ class PpoLearner implements Learner {
     const { options, parts, valueModel, wing } = this;
     const { tokenizerFiles, lineage } = parts.policy;
     await this.trainers.value.download();
-    await saveModel(join(options.out, 'value-model'), { ...valueModel, tokenizerFiles, lineage });
+    if (this.isFirstWorker)
+      await saveModel(join(options.out, 'value-model'), { ...valueModel, tokenizerFiles, lineage });
     if (options.klBudget === undefined) return undefined;
     const { statistics } = await this.statisticsOf(await wing.rollouts(this.totalSteps));
     const reason = wing.health.beyondLimit(mean(sequenceKl(rolloutTokenKl('k1', statistics))));

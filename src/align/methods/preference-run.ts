@@ -3,8 +3,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import { type FrozenBases, frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { requireContext, requireSameTokens } from '../../language/checkpoint/compatibility.ts';
 import {
@@ -103,7 +102,7 @@ export async function trainOnPreferences(
 ): Promise<PreferenceRunResult> {
   const run = openRun(method.name, options, context);
   try {
-    const backend = await openBackend(options);
+    const backend = await backendOf(context, options);
     const bases = frozenBases();
     const isFrozen = options.loraRank !== undefined;
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases, isFrozen });

@@ -42,7 +42,7 @@ export async function referenceLogProbs(
   const found = await sequenceLogProbs(backend, reference.model, unique, options);
   const logProbs = places.map((place) => found[place]);
   requireFinite(logProbs, sequences);
-  await replaceFile(file, { sha256, logProbs });
+  if (backend.workers.rank === 0) await replaceFile(file, { sha256, logProbs });
   return logProbs;
 }
 

@@ -7,8 +7,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import { frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
@@ -79,7 +78,8 @@ export async function reject(
   const named = specs ?? parseRewards(options.reward);
   const run = openRun('reject', options, context);
   try {
-    const backend = await openBackend(options);
+    const backend = await backendOf(context, options);
+    requireOneWorker(backend);
     const bases = frozenBases();
     const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside, bases);
     const rewards = await loadRewards(named, backend, prompted.policy, { bases });
@@ -96,6 +96,12 @@ export async function reject(
   } finally {
     run.close();
   }
+}
+
+/** Samples go to files that only grow, one writer each. */
+function requireOneWorker({ workers: { size } }: Backend): void {
+  if (size === 1) return;
+  throw new UserError({ where: 'reject', expected: 'one worker', found: `${size}` });
 }
 
 /** A round and the updates that it takes. */

@@ -9,8 +9,7 @@ import { join } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { diskFiles } from '../../language/checkpoint/files.ts';
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
@@ -78,7 +77,7 @@ export async function reward(options: RewardOptions, context: JobContext<RunEven
     const model = rewardModel(await withAdapter(opened, options), options.seed);
     const known = await comparisons(opened, options, run);
     model.lineage = await lineageFrom([opened], known.report.files);
-    const backend = await openBackend(options);
+    const backend = await backendOf(context, options);
     const source: StepSource = {
       ...rankingSource(model, known, options),
       conclude: () => conclude(backend, model, known, options),
@@ -199,6 +198,7 @@ async function conclude(
     rejected: { score: scores[2 * i + 1], tokens: answerLength(rejected) },
     strength,
   }));
+  if (backend.workers.rank > 0) return;
   const report: RewardReport = {
     statistics: { ...statistics, answers: files ?? 'training' },
     ...(pairs.length > 0 && rewardQuality(pairs)),

@@ -4,8 +4,7 @@
 
 import type { MicroBatch, StepResult } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import {
   compareWithGeneration,
@@ -86,7 +85,7 @@ export async function trainOnGroups(
 ): Promise<GroupResult> {
   const run = openRun(method.name, options, context);
   try {
-    const backend = await openBackend(options);
+    const backend = await backendOf(context, options);
     const usesReference =
       options.beta > 0 || options.klBudget !== undefined || options.reference !== undefined;
     const parts = await loadParticipants(options, specs, { usesReference, backend, onFault: run.setAside });

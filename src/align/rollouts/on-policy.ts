@@ -4,6 +4,7 @@
 import { UserError } from '../../engine/errors.ts';
 import { Random } from '../../engine/random.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
+import { shareOf } from '../../engine/runtime/workers.ts';
 import { type FrozenBases, frozenBases, type Model } from '../../language/checkpoint/checkpoint.ts';
 import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
 import { openWeights } from '../../language/checkpoint/open-model.ts';
@@ -179,10 +180,20 @@ export async function startRollouts(
   const { seed, batchSize, epochs, generationBatchSize } = options;
   const generation = { batchSize: generationBatchSize, tokenizer: tokenizer.tokenizer };
   const sampling = { ...options, samples, stopIds: tokenizer.stopIds };
-  const collect = (generator: Generator, indices: readonly number[], step: number) => {
-    const seeds = indices.map((_, i) => rolloutSeed(seed, step, i));
+  const collect = (generator: Generator, indices: readonly number[], step: number, first = 0) => {
+    const seeds = indices.map((_, i) => rolloutSeed(seed, step, first + i));
     const chosen = indices.map((index) => prompts[index]);
     return collectRollouts(generator, chosen, seeds, sampling, signal);
+  };
+  // In fixed chunks, so that the numbers do not depend on how many workers share them.
+  const chunk = Math.max(1, Math.floor(generationBatchSize / samples));
+  const collectTogether = async (indices: readonly number[], step: number) => {
+    const own: Rollout[] = [];
+    const [start, end] = shareOf(Math.ceil(indices.length / chunk), backend.workers);
+    for (let i = start; i < end; i++) {
+      own.push(...(await collect(generator, indices.slice(i * chunk, (i + 1) * chunk), step, i * chunk)));
+    }
+    return (await backend.workers.gather(own)).flat();
   };
 
   const passes = new TokenPasses(backend);
@@ -213,7 +224,7 @@ export async function startRollouts(
   return {
     ...{ passes, health, totals, totalSteps: batches.stepsForEpochs(epochs) },
     async rollouts(step) {
-      const rollouts = await collect(generator, batches.rowsForStep(step), step);
+      const rollouts = await collectTogether(batches.rowsForStep(step), step);
       totals.tokensGenerated += sum(rollouts.map(({ actions }) => actions.length));
       return rollouts;
     },

@@ -1,7 +1,6 @@
 // The next-token objective on windows: what pretraining and fine-tuning share.
 
-import type { JobContext } from '../../engine/runtime/job.ts';
-import { openBackend } from '../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import type { Window } from '../data/packing.ts';
@@ -32,7 +31,7 @@ export async function trainLanguageModel(
   command: string,
 ): Promise<RunResult> {
   const learner = new GradientLearner(
-    await openBackend(options),
+    await backendOf(context, options),
     model,
     windowStepSource(model, windows, options.microBatchTokens),
     options,

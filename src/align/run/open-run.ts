@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobContext } from '../../engine/runtime/job.ts';
+import { alone } from '../../engine/runtime/workers.ts';
 import type { RowFault } from '../data/read.ts';
 import type { DataReport } from '../data/report.ts';
 import { dropReasons, notices } from '../data/token-row.ts';
@@ -27,9 +28,10 @@ const shownFaults = 5;
 export function openRun(
   command: string,
   options: { out: string; resume: boolean },
-  { emit }: JobContext<RunEvent>,
+  { emit, workers = alone }: JobContext<RunEvent>,
 ): OpenRun {
   const warn = (message: string) => emit({ type: 'warning', step: 0, message });
+  if (workers.rank > 0) return followRun(options.out, warn);
   const folder = RunFolder.open({
     path: options.out,
     recipe: { command, options: { ...options } },
@@ -64,4 +66,10 @@ export function openRun(
       }
     },
   };
+}
+
+/** What other workers than the first have of a run: they find the same faults, which the first keeps and tells. */
+function followRun(path: string, onWarning: (message: string) => void): OpenRun {
+  const folder = RunFolder.follow({ path, onWarning });
+  return { folder, close: () => folder.close(), setAside() {}, tell() {} };
 }

@@ -37,11 +37,12 @@ export class RunFolder {
   readonly path: string;
   /** Where the run's checkpoints go. */
   readonly checkpoints: string;
-  private readonly lock: FolderLock;
+  /** Absent in a worker that follows: it writes nothing. */
+  private readonly lock: FolderLock | undefined;
   private readonly onWarning: (message: string) => void;
   private logs: { events: AppendLog; samples: AppendLog } | undefined;
 
-  private constructor(request: RunFolderRequest, lock: FolderLock) {
+  private constructor(request: Pick<RunFolderRequest, 'path' | 'onWarning'>, lock?: FolderLock) {
     this.path = request.path;
     this.checkpoints = join(request.path, 'checkpoints');
     this.lock = lock;
@@ -68,11 +69,21 @@ export class RunFolder {
     }
   }
 
+  /** The folder of a run that another worker writes: it can be read, and what is recorded goes nowhere. */
+  static follow(request: Pick<RunFolderRequest, 'path' | 'onWarning'>): RunFolder {
+    return new RunFolder(request);
+  }
+
+  get isFollowed(): boolean {
+    return this.lock === undefined;
+  }
+
   /**
    * Cuts the logs back to the checkpoint that the run continues from (0: from the beginning) and opens them.
    * To be called once, before the first `record`.
    */
   continueFrom(step: number): void {
+    if (this.isFollowed) return;
     const open = (name: string) => {
       cutLogAfter(join(this.path, name), step);
       return new AppendLog(join(this.path, name), this.onWarning);
@@ -85,6 +96,7 @@ export class RunFolder {
    * @throws UserError at a checkpoint when another process has taken the folder: nothing may be committed then
    */
   record(event: RunEvent): void {
+    if (!this.lock) return;
     if (!this.logs) throw new Error('RunFolder.record before continueFrom');
     if (event.type === 'resumed') return;
     if (event.type === 'checkpoint') this.lock.assertHeld();
@@ -96,7 +108,7 @@ export class RunFolder {
 
   /** Flushes the logs, as before a checkpoint. @throws UserError when another process has taken the folder */
   makeDurable(): void {
-    this.lock.assertHeld();
+    this.lock?.assertHeld();
     this.sync();
   }
 
@@ -109,7 +121,7 @@ export class RunFolder {
     this.logs?.events.close();
     this.logs?.samples.close();
     this.logs = undefined;
-    this.lock.release();
+    this.lock?.release();
   }
 
   private sync(): void {

@@ -183,7 +183,7 @@ class TrainingRun {
     if (this.savedStep !== this.step && this.step > 0) await this.checkpoint();
     const { outcome, model } = this.result();
     if (outcome === 'done') await this.conclude();
-    await saveModel(model, this.learner.model, { dtype: this.options.dtype });
+    if (!this.folder.isFollowed) await saveModel(model, this.learner.model, { dtype: this.options.dtype });
     if (outcome === 'interrupted') return;
     const seconds = (performance.now() - startedAt) / 1000;
     this.record({ type: 'finished', step: this.step, tokens: this.tokens, seconds, outcome });
@@ -249,6 +249,8 @@ class TrainingRun {
 
   private async checkpoint(): Promise<void> {
     const { step, tokens, loss, skipped, stopped, learner, folder } = this;
+    this.savedStep = step;
+    if (folder.isFollowed) return;
     this.announceCheckpoint();
     const { tensors, rest } = await learner.state();
     const state: StoredState = { tokens, loss, skipped, stopped, files: [...learner.files], learner: rest };
@@ -256,7 +258,6 @@ class TrainingRun {
     const { keepLast } = this.options;
     const { warnings } = await saveTrainingState(folder.checkpoints, training, { keepLast });
     for (const message of warnings) this.warn(message);
-    this.savedStep = step;
   }
 
   /** An interruption's checkpoint leaves no line, so that the resumed log equals an uninterrupted one. */

@@ -10,8 +10,9 @@ export function secondsText(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** `640 MB`, `1.4 GB`; powers of ten. */
+/** `0.3 MB`, `640 MB`, `1.4 GB`; powers of ten. */
 export function bytesText(bytes: number): string {
+  if (bytes > 0 && bytes < 9.95e6) return `${(bytes / 1e6).toFixed(1)} MB`;
   return bytes < 999.5e6 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 

@@ -2,8 +2,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { gatherRows, input, multiply, sqrt, subtract, total } from '../graph/build.ts';
 import type { Backend } from '../runtime/backend.ts';
 import { openBackend } from '../runtime/onnx-backend.ts';
+import { gatheringTogether } from '../runtime/testing/gathering-together.ts';
 import { referenceBackend } from '../runtime/testing/reference-backend.ts';
-import { type MicroBatch, type StepSums, UpdateStep, type UpdateStepOptions } from './update-step.ts';
+import { alone } from '../runtime/workers.ts';
+import { type MicroBatch, UpdateStep, type UpdateStepOptions } from './update-step.ts';
 
 const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 const opened: UpdateStep[] = [];
@@ -57,7 +59,8 @@ const cusp: MicroBatch = {
 };
 
 describe.each(Object.entries(backends))('a step on a backend %s', (_, open) => {
-  const opening = async (options: Partial<UpdateStepOptions> = {}) => smallStep(await open(), options);
+  const opening = async (options: Partial<UpdateStepOptions> = {}, workers = alone) =>
+    smallStep({ ...(await open()), workers }, options);
 
   it('shrinks what decays by learning rate × decay where the gradient is 0, and nothing else', async () => {
     const { step, values } = await opening();
@@ -179,43 +182,29 @@ describe.each(Object.entries(backends))('a step on a backend %s', (_, open) => {
     expect(calls).toEqual(['graph a', 'feeds a', 'graph b', 'feeds b']);
   });
 
-  it('is the step of one machine, to the bit, when two workers sum a half each', async () => {
-    const batches = [batch([1, 2]), batch([0.1, 0.7]), batch([3, -1]), batch([0.3, 0.3])];
-    const whole = await opening();
-    const workers = await togetherOf(2, (reduce) => opening({ reduce }));
-    for (let i = 0; i < 3; i++) {
-      const expected = await whole.step.step(batches, 0.1);
-      const [first, second] = await Promise.all(
-        workers.map(({ step }, rank) => step.step(batches.slice(2 * rank, 2 * rank + 2), 0.1)),
-      );
-      expect(first.gradientNorm).toBe(expected.gradientNorm);
-      expect(second).toEqual(first);
-    }
-    for (const { step } of [whole, ...workers]) await step.download();
-    for (const { values } of workers) expect(values).toEqual(whole.values);
-  });
+  it.each([2, 3])(
+    'is the step of one process, to the bit, when %i workers compute a share each',
+    async (size) => {
+      const batches = [
+        batch([1, 2]),
+        batch([0.1, 0.7]),
+        batch([3, -1]),
+        batch([0.3, 0.3]),
+        batch([0.7, 0.1]),
+      ];
+      const whole = await opening();
+      const together = gatheringTogether(size);
+      const shares = await Promise.all(together.map((workers) => opening({}, workers)));
+      for (let i = 0; i < 3; i++) {
+        const expected = await whole.step.step(batches, 0.1);
+        const results = await Promise.all(shares.map(({ step }) => step.step(batches, 0.1)));
+        for (const result of results) expect(result).toEqual(expected);
+      }
+      for (const { step } of [whole, ...shares]) await step.download();
+      for (const { values } of shares) expect(values).toEqual(whole.values);
+    },
+  );
 });
-
-/** Workers whose sums are added in the order of their ranks, once all have theirs. */
-async function togetherOf<T>(size: number, open: (reduce: UpdateStepOptions['reduce']) => Promise<T>) {
-  let waiting: { own: StepSums; resolve: (all: StepSums) => void }[] = [];
-  const join = (all: readonly StepSums[]): StepSums => ({
-    loss: all.reduce((sum, { loss }) => sum + loss, 0),
-    measures: {},
-    gradients: all[0].gradients.map((values, i) =>
-      values.map((_, j) => all.map(({ gradients }) => gradients[i][j]).reduce((a, b) => Math.fround(a + b))),
-    ),
-  });
-  const reduce = (own: StepSums) =>
-    new Promise<StepSums>((resolve) => {
-      waiting.push({ own, resolve });
-      if (waiting.length < size) return;
-      const sum = join(waiting.map((worker) => worker.own));
-      for (const worker of waiting) worker.resolve(sum);
-      waiting = [];
-    });
-  return await Promise.all(Array.from({ length: size }, () => open(reduce)));
-}
 
 describe('a step on a backend with a memory of its own', () => {
   it('leaves weights there until they are asked for, and moves numbers alone', async () => {

@@ -9,6 +9,7 @@ import type { Shape, Tensor } from '../graph/tensor.ts';
 import { type Backend, type Feeds, joined, type TensorData } from '../runtime/backend.ts';
 import { openBackend } from '../runtime/onnx-backend.ts';
 import { ProgramCache } from '../runtime/program-cache.ts';
+import { shareOf } from '../runtime/workers.ts';
 import { AdamW, type AdamWOptions, type AdamWSlot } from './adamw.ts';
 import { clipScale } from './clipping.ts';
 import { deviceArithmetic, type GradientArithmetic, hostArithmetic } from './gradient-arithmetic.ts';
@@ -52,10 +53,14 @@ export interface UpdatedWeights {
   constants?: Readonly<Record<string, Tensor>>;
 }
 
-/** What a step's micro-batches add up to. */
-export interface StepSums {
+/** A micro-batch's part of the step. */
+interface StepTerm {
   loss: number;
   measures: Record<string, number>;
+}
+
+/** What a step's micro-batches add up to. */
+interface StepSums extends StepTerm {
   /** In the order of the trained weights. */
   gradients: readonly Float32Array[];
 }
@@ -65,11 +70,6 @@ export interface UpdateStepOptions {
   clipNorm: number;
   /** After so many skipped updates in a row the run stops. */
   patience: number;
-  /**
-   * Adds up the sums of several workers, before the norm is taken; all must return the same. It may write to the arrays,
-   * which are this process's then on every device.
-   */
-  reduce?: (own: StepSums) => Promise<StepSums>;
 }
 
 export interface StepResult {
@@ -130,7 +130,7 @@ export class UpdateStep {
    */
   async step(microBatches: readonly MicroBatch[], learningRate: number): Promise<StepResult> {
     this.arithmetic ??= await this.begin();
-    const { loss, measures, gradients } = await this.reduced(await this.accumulate(microBatches));
+    const { loss, measures, gradients } = await this.accumulate(microBatches);
     const gradientNorm = await this.arithmetic.norm(gradients);
     const isUpdated = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (isUpdated) await this.update(gradients, learningRate, clipScale(gradientNorm, this.options.clipNorm));
@@ -199,20 +199,30 @@ export class UpdateStep {
     );
   }
 
+  /** Each of several workers computes its share; the sums have the bits of one process. */
   private async accumulate(microBatches: readonly MicroBatch[]): Promise<StepSums> {
-    let loss = 0;
-    const measures: Record<string, number> = {};
+    const { workers } = this.backend;
+    const [start, end] = shareOf(microBatches.length, workers);
+    const terms: StepTerm[] = [];
+    for (const batch of microBatches.slice(start, end)) terms.push(await this.compute(batch));
+    if (workers.size === 1) return { ...sumOf(terms), gradients: await this.sums.finish() };
+    const all = (await workers.gather(terms)).flat();
+    if (terms.length === 0) await this.sums.add(this.sums.buffer());
+    const gradients = await this.sums.finish();
+    await this.backend.download(gradients);
+    await workers.reduce(gradients, terms.length > 0);
+    await this.backend.upload(gradients);
+    return { ...sumOf(all), gradients };
+  }
+
+  private async compute(batch: MicroBatch): Promise<StepTerm> {
     const names = this.trained.map(({ name }) => gradientName(name));
-    for (const batch of microBatches) {
-      const program = await this.programs.get(batch.key, () => this.outputsOf(batch), names);
-      const buffer = this.sums.buffer();
-      const into = Object.fromEntries(names.map((name, i) => [name, buffer[i]]));
-      const outputs = await program.run(joined(this.weights, batch.feeds()), into);
-      await this.sums.add(buffer);
-      loss += outputs.loss[0];
-      for (const [name, value] of measuresOf(outputs)) measures[name] = (measures[name] ?? 0) + value;
-    }
-    return { loss, measures, gradients: await this.sums.finish() };
+    const program = await this.programs.get(batch.key, () => this.outputsOf(batch), names);
+    const buffer = this.sums.buffer();
+    const into = Object.fromEntries(names.map((name, i) => [name, buffer[i]]));
+    const outputs = await program.run(joined(this.weights, batch.feeds()), into);
+    await this.sums.add(buffer);
+    return { loss: outputs.loss[0], measures: Object.fromEntries(measuresOf(outputs)) };
   }
 
   private outputsOf({ graph }: MicroBatch): Outputs {
@@ -226,14 +236,6 @@ export class UpdateStep {
       ...Object.fromEntries(Object.entries(measures).map(([name, tensor]) => [measureName(name), tensor])),
       ...Object.fromEntries(this.trained.map(({ name }, i) => [gradientName(name), slopes[i]])),
     };
-  }
-
-  private async reduced(own: StepSums): Promise<StepSums> {
-    if (!this.options.reduce) return own;
-    await this.backend.download(own.gradients);
-    const all = await this.options.reduce(own);
-    await this.backend.upload(all.gradients);
-    return all;
   }
 
   private async update(
@@ -265,6 +267,16 @@ export class UpdateStep {
       advice: 'a smaller --learning-rate, or to look at these rows',
     });
   }
+}
+
+function sumOf(terms: readonly StepTerm[]): StepTerm {
+  const sum: StepTerm = { loss: 0, measures: {} };
+  for (const { loss, measures } of terms) {
+    sum.loss += loss;
+    for (const [name, value] of Object.entries(measures))
+      sum.measures[name] = (sum.measures[name] ?? 0) + value;
+  }
+  return sum;
 }
 
 const gradientName = (weight: string): string => `gradient.${weight}`;

@@ -3,6 +3,7 @@
 
 import type { Outputs } from '../graph/simplify.ts';
 import type { DType, Shape } from '../graph/tensor.ts';
+import type { Workers } from './workers.ts';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda';
 /** float, int, bool (1 is true). */
@@ -12,6 +13,8 @@ export type Feeds = Readonly<Record<string, TensorData>>;
 export interface Backend {
   readonly device: Device;
   readonly threads: number;
+  /** The processes that it computes with; one that shares nothing is `alone`. */
+  readonly workers: Workers;
   /** Whether `appendAndAttend` leaves a cache where it lies when its outputs are given the arrays of its inputs. */
   readonly appendsInPlace: boolean;
   /** Whether the tensors that it holds lie in a memory of its own. Where not, an array is its tensor: holding is free. */

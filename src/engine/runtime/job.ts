@@ -8,6 +8,9 @@
 import { fork, type Serializable } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Mistake, UserError } from '../errors.ts';
+import type { Backend } from './backend.ts';
+import { type BackendOptions, openBackend } from './onnx-backend.ts';
+import { alone, type Workers } from './workers.ts';
 
 export interface Job {
   /** URL of the module (built, not TypeScript) and the function that it exports. */
@@ -20,6 +23,18 @@ export interface JobContext<Event> {
   emit(event: Event): void;
   /** Aborts when the caller asks the job to stop; the job then saves and returns, or throws its reason. */
   signal: AbortSignal;
+  /** The processes that do the job together; default this one alone. */
+  workers?: Workers;
+  /** Gives the job its device; default one of this machine. */
+  openBackend?: (options: BackendOptions) => Promise<Backend>;
+}
+
+/** The device that a job computes on: the only way in which a job opens one. */
+export function backendOf(
+  { openBackend: open = openBackend, workers = alone }: Pick<JobContext<never>, 'openBackend' | 'workers'>,
+  { device, threads }: BackendOptions,
+): Promise<Backend> {
+  return open({ device, threads, workers });
 }
 
 /** What a job gets that is talked to while it runs. */

@@ -28,6 +28,7 @@ import {
 import { DeviceMemory } from './device-memory.ts';
 import { createSession, type SessionPlan, SharedSessions } from './onnx-sessions.ts';
 import { elements, requireFit, tensorOf, tensorsOf } from './onnx-tensors.ts';
+import { alone, type Workers } from './workers.ts';
 
 const stopOutput = '%written';
 const stopMessage = 'Non tensor type is temporarily not supported.';
@@ -58,10 +59,16 @@ export interface BackendOptions {
   device?: Device;
   /** Threads of one operation. */
   threads?: number;
+  /** Default this process alone. */
+  workers?: Workers;
 }
 
 /** @throws UserError when the device is not there */
-export async function openBackend({ device = 'cpu', threads = 2 }: BackendOptions = {}): Promise<Backend> {
+export async function openBackend({
+  device = 'cpu',
+  threads = 2,
+  workers = alone,
+}: BackendOptions = {}): Promise<Backend> {
   if (device !== 'cpu') await holdAdapter(device, threads);
   const skipsCopies = device === 'cpu' && (await stopsBeforeCopies(threads));
   const sessions = new SharedSessions();
@@ -69,6 +76,7 @@ export async function openBackend({ device = 'cpu', threads = 2 }: BackendOption
   return {
     device,
     threads,
+    workers,
     // With its copies a step would copy the whole cache.
     appendsInPlace: skipsCopies,
     hasOwnMemory: memory !== undefined,

@@ -35,8 +35,9 @@ export interface LabelResult {
  */
 export async function labelPrompts(
   options: LabelOptions,
-  { emit, signal }: JobContext<LabelEvent>,
+  context: JobContext<LabelEvent>,
 ): Promise<LabelResult> {
+  const { emit, signal } = context;
   const asked = await openModel(options.model, { expectKind: ['base', 'policy'] });
   let faults = 0;
   const prompts = await readAskedPrompts(options, asked, (fault: RowFault) => {
@@ -47,7 +48,7 @@ export async function labelPrompts(
   try {
     const finished = folder.report();
     if (finished) return resultOf(options, finished, true);
-    const answers = await sampleAnswers(asked, prompts, options, { path: folder.answers, emit, signal });
+    const answers = await sampleAnswers(asked, prompts, options, folder.answers, context);
     const study = studyOf(options);
     const judgements = [...judge(answers, study)];
     folder.appendJudgements(judgements);

@@ -1,8 +1,7 @@
 // Several answers of a model to each prompt, kept in answers.jsonl as they come.
 
 import { UserError } from '../../../engine/errors.ts';
-import type { JobContext } from '../../../engine/runtime/job.ts';
-import { openBackend } from '../../../engine/runtime/onnx-backend.ts';
+import { backendOf, type JobContext } from '../../../engine/runtime/job.ts';
 import type { OpenedModel } from '../../../language/checkpoint/open-model.ts';
 import { type Completion, type GenerationRequest, Generator } from '../../../language/generation/generate.ts';
 import { leadingTokens, type PromptTokenizer } from '../../../language/text/prompt-tokenizer.ts';
@@ -53,8 +52,10 @@ export async function sampleAnswers(
   asked: OpenedModel,
   prompts: readonly AskedPrompt[],
   options: LabelOptions,
-  { path, emit, signal }: JobContext<LabelEvent> & { path: string },
+  path: string,
+  context: JobContext<LabelEvent>,
 ): Promise<SampledAnswer[][]> {
+  const { emit, signal } = context;
   const { samples, generationBatchSize: batchSize } = options;
   const promptsAStep = Math.ceil((BATCHES_A_STEP * batchSize) / samples);
   const steps = inGroups(prompts, promptsAStep);
@@ -62,7 +63,7 @@ export async function sampleAnswers(
     path,
     steps.map((step) => step.length * samples),
   );
-  const generator = new Generator(await openBackend(options), asked.model, {
+  const generator = new Generator(await backendOf(context, options), asked.model, {
     batchSize,
     tokenizer: asked.tokenizer,
   });

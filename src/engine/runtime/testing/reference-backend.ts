@@ -14,6 +14,7 @@ import {
 } from '../backend.ts';
 import { requireFit } from '../onnx-tensors.ts';
 import { interpret } from '../reference.ts';
+import { alone } from '../workers.ts';
 
 interface Held {
   values: TensorData;
@@ -26,7 +27,7 @@ export function referenceBackend(): Backend {
     for (const array of arrays) change(array);
   };
   return {
-    ...{ device: 'webgpu', threads: 1, appendsInPlace: false, hasOwnMemory: true },
+    ...{ device: 'webgpu', threads: 1, workers: alone, appendsInPlace: false, hasOwnMemory: true },
     compile: async (outputs, resident = []) => referenceProgram(outputs, new Set(resident), memory),
     hold: each((array) => memory.hold(array)),
     upload: each((array) => memory.upload(array)),
