@@ -68,8 +68,8 @@ export function openRun(
   };
 }
 
-/** What other workers than the first have of a run: they find the same faults, which the first keeps and tells. */
+/** What other workers than the first have of a run: they find the same faults, which the first keeps and reports. */
 function followRun(path: string, onWarning: (message: string) => void): OpenRun {
   const folder = RunFolder.follow({ path, onWarning });
-  return { folder, close: () => folder.close(), setAside() {}, tell() {} };
+  return { folder, close: () => folder.close(), setAside() {}, warnOfRows() {} };
 }
