@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Addresses that a trace connects or sends to, loopback's and those of this machine's own files left out. */
+/** Addresses that a trace connects or sends to, loopback's and those of this machine's own files excepted. */
 function remoteAddresses(trace: string): string[] {
   const lines = trace.split('\n').filter((line) => /\b(?:connect|sendto|sendmsg|sendmmsg)\(/.test(line));
   return lines.filter((line) => /AF_INET/.test(line) && !/"127\.\d+\.\d+\.\d+"|"::1"/.test(line));

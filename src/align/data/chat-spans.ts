@@ -22,7 +22,7 @@ const plans = new WeakMap<ChatTemplate, Map<string, PlannedSpan[] | string>>();
 /**
  * Splits a conversation into spans. Trained: every assistant turn from where generation would begin (the rendering
  * up to the turn, with its generation prompt) through the token that ends the turn.
- * A mismatch is told when generation would see other text than training does: the template rewrites contents or
+ * A mismatch is reported when generation would see other text than training does: the template rewrites contents or
  * earlier turns, or its generation prompt is no prefix of the turn.
  */
 export function findChatSpans(messages: readonly Message[], template: ChatTemplate): ChatSpans {

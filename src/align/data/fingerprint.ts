@@ -32,7 +32,7 @@ export async function fingerprintFile(path: string): Promise<Fingerprint> {
 }
 
 /**
- * Refuses data that changed since the run began. Files are told apart by order, so a moved file is not a change.
+ * Refuses data that changed since the run began. Files are identified by order, so a moved file is not a change.
  * @throws UserError naming the first file that differs
  */
 export function requireSameData(recorded: readonly Fingerprint[], now: readonly Fingerprint[]): void {

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 const MAX_DEPTH = 100;
 const MAX_MESSAGE = 160;
 
-/** `blank` rows are no rows; a `reason` says why the row is set aside. */
+/** `blank` rows are no rows; a `reason` says why the row is quarantined. */
 export type ParsedRow =
   | { kind: 'value'; value: unknown }
   | { kind: 'blank' }

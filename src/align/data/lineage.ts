@@ -1,4 +1,4 @@
-// What a model was made from, as its checkpoint tells it.
+// What a model was made from, as its checkpoint records it.
 
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
@@ -49,7 +49,7 @@ export function requireSameParents(recorded: Lineage | undefined, now: Lineage |
   }
 }
 
-/** The end of a path, such as `sft/model`: a model that is passed on tells nothing of its maker's other folders. */
+/** The end of a path, such as `sft/model`: a model that is passed on shows nothing of its maker's other folders. */
 function sourceName(path: string): string {
   const whole = resolve(path);
   return join(basename(dirname(whole)), basename(whole));

@@ -319,7 +319,7 @@ describe('fingerprints', () => {
   });
 });
 
-describe('a row set aside', () => {
+describe('a quarantined row', () => {
   it('is reported the moment it is met, before the reading fails', async () => {
     const path = file('late.jsonl', { prompt: 'a', completion: 'b' }, 'oops');
     const faults: RowFault[] = [];

@@ -1,5 +1,5 @@
 // Data files to rows of tokens with a report: read, recognise, tokenise, count. Nothing here needs a model, so a
-// mistake in the data is told before one is loaded.
+// mistake in the data is reported before one is loaded.
 
 import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';
@@ -25,9 +25,9 @@ import {
 } from './tokenize.ts';
 
 export interface LoadOptions extends Omit<TokenizeOptions, 'onNotice'> {
-  /** Stop at the first row that is set aside. */
+  /** Stop at the first row that is quarantined. */
   strict?: boolean;
-  /** Sees each row that is set aside, unreadable or not fit to train on; the run keeps it in quarantine.jsonl. */
+  /** Sees each row that is quarantined, unreadable or not fit to train on; the run keeps it in quarantine.jsonl. */
   onFault?: (fault: RowFault) => void;
   /** Called about every thousand rows. */
   onProgress?: (progress: { file: string; rows: number; bytes: number }) => void;

@@ -56,7 +56,7 @@ export function problemOf(
   return `token id ${unknown} is beyond the model's vocabulary of ${vocabularySize}`;
 }
 
-/** The prompts of a file in order; a row without one is set aside. @throws as readJsonLines */
+/** The prompts of a file in order; a row without one is quarantined. @throws as readJsonLines */
 export async function* readPrompts(
   file: string,
   options: PromptOptions & ReadOptions,

@@ -62,7 +62,7 @@ export function faultOf(file: string, { value, line, offset }: JsonRow, reason: 
   return { file, line, offset, reason, raw: excerpt(JSON.stringify(value)) };
 }
 
-/** For messages: how many rows were set aside, and the first of them. */
+/** For messages: how many rows were quarantined, and the first of them. */
 export function describeFaults(count: number, { file, line, reason }: RowFault): string {
   return `${count} faulty rows, the first at ${file}:${line}: ${reason}`;
 }

@@ -1,4 +1,4 @@
-// The formats that people's data already has, as one union. The format is told row by row from the keys,
+// The formats that people's data already has, as one union. The format is recognised row by row from the keys,
 // so one file may mix them. Only a row's own keys count: `__proto__` and the like mean nothing.
 
 export type Role = 'system' | 'user' | 'assistant';

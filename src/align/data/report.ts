@@ -10,7 +10,7 @@ export interface DataReport {
   kept: number;
   /** Readable rows that cannot be trained on, by reason. */
   dropped: Partial<Record<DropReason, number>>;
-  /** Rows set aside: those that could not be read, and those dropped for more than their length. */
+  /** Rows quarantined: those that could not be read, and those dropped for more than their length. */
   faults: number;
   /** Things that a person may want to know about kept rows. */
   notices: Partial<Record<Notice, number>>;
@@ -44,7 +44,7 @@ export class DataTally {
     this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
   }
 
-  /** A dropped row is set aside as well. */
+  /** A dropped row is quarantined as well. */
   addFault(): void {
     this.faults++;
   }

@@ -1,5 +1,5 @@
 // Cuts a stream of bytes into rows without knowing what is in them: one row a line, or one row an element of a
-// JSON array. Memory stays near one row; a row over the cap is passed over and told by its `problem`.
+// JSON array. Memory stays near one row; a row over the cap is skipped and reported by its `problem`.
 
 export interface RawRow {
   bytes: Buffer;

@@ -7,7 +7,7 @@ import { excerpt, faultOf, type ReadOptions, readBytes, readJsonLines, setAside 
 import type { TokenPiece } from './token-stream.ts';
 
 export interface TextPiece {
-  /** May be empty where only the end of a document is told. */
+  /** May be empty where only the end of a document is known. */
   text: string;
   endsDocument: boolean;
   line: number;
@@ -24,7 +24,7 @@ const SPACE = 0x20;
 const separatorLine = /^<\|endoftext\|>[ \t\r]*(?:\n|$(?![\s\S]))/m;
 
 /**
- * The documents of one file in order, in near-constant memory. Lines with invalid UTF-8 or NUL bytes are set aside.
+ * The documents of one file in order, in near-constant memory. Lines with invalid UTF-8 or NUL bytes are quarantined.
  * @throws UserError, FormatError as readJsonLines
  */
 export async function* readTexts(path: string, options: TextOptions): AsyncGenerator<TextPiece> {

@@ -28,7 +28,7 @@ export type ChatMessage =
 
 export type ChatEvent =
   | { type: 'ready'; template: PromptTemplate }
-  /** The oldest messages no longer fit into the context and were left out. */
+  /** The oldest messages no longer fit into the context and were dropped. */
   | { type: 'forgotten'; messages: number }
   | { type: 'text'; text: string }
   | { type: 'answered'; text: string; tokens: number; finish: Completion['finish'] | 'interrupted' }

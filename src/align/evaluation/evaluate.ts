@@ -1,4 +1,4 @@
-// heed eval's job: a model answers held-out requests, one sample each; a world, a reward model and a reference judge
+// heed eval's job: a model answers held-out requests, one sample each; a world, a reward model and a reference score
 // the answers. The folder is committed as a whole at the end, and a finished one is not computed again.
 
 import { backendOf, type JobContext } from '../../engine/runtime/job.ts';

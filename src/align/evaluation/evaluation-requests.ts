@@ -6,7 +6,7 @@ import { type RowFault, readJsonLines } from '../data/read.ts';
 import type { RowSource } from '../data/token-row.ts';
 
 export interface EvaluationRequest {
-  /** Place among the JSON rows of all files, those set aside included, so that it is the same for every model. */
+  /** Place among the JSON rows of all files, those quarantined included, so that it is the same for every model. */
   index: number;
   ids: number[];
   /** As it was given, without template. */
@@ -53,7 +53,7 @@ export async function readRequests(
   });
 }
 
-/** The faults of these rows are told when their prompts are read. */
+/** The faults of these rows are reported when their prompts are read. */
 async function rowsByLine(file: string): Promise<Map<number, Readonly<Record<string, unknown>>>> {
   const rows = new Map<number, Readonly<Record<string, unknown>>>();
   for await (const { value, line } of readJsonLines(file, { onFault: () => {} })) {

@@ -67,7 +67,7 @@ export interface SampleResult {
   /** In the order of the prompts, each prompt's samples together. */
   completions: SampledCompletion[];
   tokens_per_second: number;
-  /** Rows set aside. */
+  /** Rows quarantined. */
   faults: number;
 }
 

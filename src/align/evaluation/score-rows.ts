@@ -1,4 +1,4 @@
-// Rows of data to the sequences that scoring them takes. What cannot be scored is set aside with its place and reason.
+// Rows of data to the sequences that scoring them takes. What cannot be scored is quarantined with its place and reason.
 
 import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type RowFault, readJsonLines, setAside } from '../data/read.ts';

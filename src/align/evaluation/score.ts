@@ -53,7 +53,7 @@ export interface ScoreResult {
   accuracy?: number;
   /** −Σ log-probability / ln 2 / Σ UTF-8 bytes over texts; absent when there are none. */
   bits_per_byte?: number;
-  /** Rows set aside. */
+  /** Rows quarantined. */
   faults: number;
 }
 
@@ -134,7 +134,7 @@ async function valuesOf(
   return standardScores(model, await sequenceScores(backend, model, sequences, options));
 }
 
-/** Rows with their numbers; one of which the model says NaN or −∞ is set aside. */
+/** Rows with their numbers; one for which the model gives NaN or −∞ is quarantined. */
 function judge(
   read: readonly ReadRow[],
   kind: Model['kind'],

@@ -10,7 +10,7 @@ export interface Metrics {
   gold?: Interval;
   readability?: Interval;
   proxy?: Interval;
-  /** nats an answer */
+  /** nats per completion */
   kl?: Interval;
   /** tokens an answer */
   length?: Interval;
@@ -29,7 +29,7 @@ export interface Summary {
   /** Right advice, and how often the commonest right advice would be right; absent without coaching requests. */
   coaching?: { right: Interval; majority: Interval };
   tokens_generated: number;
-  /** Rows set aside. */
+  /** Rows quarantined. */
   faults: number;
 }
 

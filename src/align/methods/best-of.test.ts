@@ -15,7 +15,7 @@ describe('the choice among samples', () => {
     expect(texts(pickAnswers([first, second], 'best', 0).chosen)).toEqual(['0-1', '1-3']);
   });
 
-  it('leaves out prompts whose answers are worth the same, and answers without an end', () => {
+  it('skips prompts whose answers have equal rewards, and answers without an end', () => {
     const same = [sample(0, 0, 4), sample(0, 1, 4)];
     const cut = [sample(1, 0, 9, false), sample(1, 1, 2), sample(1, 2, 1)];
     const unfinished = [sample(2, 0, 1, false), sample(2, 1, 2, false)];

@@ -18,7 +18,7 @@ export interface Sample {
 export type Pick = 'best' | 'random';
 
 /**
- * One answer to each prompt that leaves a choice: the best of all rounds, or any. A prompt is left out when all its
+ * One answer to each prompt that leaves a choice: the best of all rounds, or any. A prompt is skipped when all its
  * finished answers have one reward (they may be one and the same answer), or when none is finished.
  * @param rounds samples of each round, in order
  * @returns in the order of the prompts

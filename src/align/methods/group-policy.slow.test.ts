@@ -47,7 +47,7 @@ type Method = 'grpo' | 'rloo';
 const newRun = () => join(root, `run-${runs++}`);
 const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
 
-/** 6 steps of 16 completions unless told otherwise. @param stopAfter aborts when that step is heard */
+/** By default 6 steps of 16 completions. @param stopAfter aborts when that step is heard */
 async function train(
   method: Method,
   out: string,

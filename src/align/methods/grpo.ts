@@ -2,7 +2,7 @@
 // model. Shao et al. 2024 (arXiv:2402.03300); its relatives as options: Dr. GRPO (Liu et al. 2025, arXiv:2503.20783) is
 // advantageScaling none with lossMean constant, DAPO (Yu et al. 2025, arXiv:2503.14476) lossMean token with clipHigh 0.28.
 // A step, in `rollouts/group-learner.ts`: roll out, score, statistics, advantages, update, log.
-// Departures: 1. groups whose scores are all equal are left out of the update, with their KL. 2. With one update per step
+// Departures: 1. groups whose scores are all equal are skipped in the update, with their KL. 2. With one update per step
 // the old log-probabilities are not computed: the ratio is 1. 3. Beyond a hard KL limit the last healthy weights return and
 // the run ends. 4. A monitor watches for hacked rewards.
 

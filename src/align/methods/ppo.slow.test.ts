@@ -42,7 +42,7 @@ beforeEach(() => {
 const newRun = () => join(root, `run-${runs++}`);
 const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
 
-/** 6 steps of 8 answers unless told otherwise. @param stopAfter aborts when that step is heard, or at once */
+/** By default 6 steps of 8 answers. @param stopAfter aborts when that step is heard, or at once */
 async function train(
   out: string,
   { specs, ...options }: Partial<PpoOptions> & { specs?: Partial<RewardSpecs> } = {},

@@ -163,7 +163,7 @@ async function loadRows(
     vocabularySize: config.vocabularySize,
     onFault: run.setAside,
   });
-  run.tell(report);
+  run.warnOfRows(report);
   return { rows: rows.map(completionRow), report };
 }
 
@@ -214,7 +214,7 @@ function rowSource(
       return { microBatches: parts.map((part) => objective(part, whole)), tokens: countTokens(batch) };
     },
     describeStep,
-    tell(measures, update) {
+    eventOf(measures, update) {
       if (options.reference === undefined) warnOfStart(update, method.lossAtReference, emit);
       return { metrics: method.metrics(measures, rowsOf(update.step)) };
     },

@@ -65,7 +65,7 @@ function context(stopAfter?: number) {
   return { emit, signal: controller.signal };
 }
 
-/** 6 steps of 8 rows unless told otherwise. @param stopAfter aborts when that step is heard */
+/** By default 6 steps of 8 rows. @param stopAfter aborts when that step is heard */
 function trainReward(
   out: string,
   options: Partial<RewardOptions> = {},

@@ -47,7 +47,7 @@ export interface PretrainResult extends RunResult {
   documents: number;
   /** Tokens of the corpus, each document's EOS included. */
   corpusTokens: number;
-  /** Rows and lines set aside. */
+  /** Rows and lines quarantined. */
   faults: number;
 }
 
@@ -60,7 +60,7 @@ export async function pretrain(
   try {
     const { model, tokenizer, parents } = await startingModel(options);
     const { stream, files, faults } = await corpus(tokenizer, model.config, options, run.setAside);
-    run.tell();
+    run.warnOfRows();
     model.lineage = await lineageFrom(parents, files);
     const source = windowSource(stream, files, options);
     const result = await trainLanguageModel(model, source, options, run.folder, context, 'pretrain');

@@ -3,7 +3,7 @@
 // (arXiv:2112.09332).
 // Departures: 1. the best of all rounds are kept, as that paper found necessary. 2. A round goes on from the newest
 // weights, with a fresh optimiser and schedule. 3. Answers without an end, and prompts whose answers are all worth the
-// same, are left out.
+// same, are skipped.
 
 import { UserError } from '../../engine/errors.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
@@ -87,7 +87,7 @@ export async function reject(
     const learner = new RejectLearner(options, prompted, samples, rewards, backend);
     const result = await runTraining(learner, options, run.folder, context, 'reject');
     await rewards.close();
-    const rounds = learner.rounds.map(({ told }) => told);
+    const rounds = learner.rounds.map(({ figures }) => figures);
     return {
       ...{ ...result, rounds, klBound: bestOfNKlBound(options.samples) },
       tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
@@ -106,7 +106,7 @@ function requireOneWorker({ workers: { size } }: Backend): void {
 
 /** A round and the updates that it takes. */
 interface RoundState {
-  told: Round;
+  figures: Round;
   start: number;
   steps: number;
 }
@@ -159,11 +159,11 @@ class RejectLearner implements Learner {
       await this.samples.complete(this.rounds.length);
       await this.beginTuning();
     }
-    const { told, start } = this.rounds.at(-1)!;
+    const { figures, start } = this.rounds.at(-1)!;
     const update = await this.tuning!.update(step - start);
     if (update.kind !== 'updated') return update;
-    const epoch = (told.round - 1) * this.options.epochs + update.event.epoch;
-    const metrics: Record<string, number> = step === start ? metricsOf(told) : { round: told.round };
+    const epoch = (figures.round - 1) * this.options.epochs + update.event.epoch;
+    const metrics: Record<string, number> = step === start ? metricsOf(figures) : { round: figures.round };
     return { ...update, event: { ...update.event, epoch, metrics } };
   }
 
@@ -174,13 +174,13 @@ class RejectLearner implements Learner {
     const index = this.rounds.length;
     const samples = this.samples.of(index + 1);
     const { chosen, dropped } = pickAnswers(samples, options.pick, options.seed);
-    const told = describeRound(index + 1, samples[index], chosen, dropped);
-    if (chosen.length === 0) throw nothingToChoose(told);
+    const figures = describeRound(index + 1, samples[index], chosen, dropped);
+    if (chosen.length === 0) throw nothingToChoose(figures);
     const rows = chosen.map(({ prompt, ids }) => trainedRow(prompted.prompts[prompt], ids));
     const tuned = { ...options, seed: options.seed + index };
     const demonstrations = demonstrationSource(rows, prompted.files, model, tuned);
     const source = windowStepSource(model, demonstrations, options.microBatchTokens);
-    this.rounds.push({ told, start: this.stepsKnown, steps: source.totalSteps });
+    this.rounds.push({ figures, start: this.stepsKnown, steps: source.totalSteps });
     this.tuning = new GradientLearner(this.backend, model, source, options);
   }
 

@@ -44,10 +44,10 @@ export interface RewardOptions extends TrainingOptions, RewardObjective {
   data: string[];
   /** Preferences that nothing is learnt from. */
   evalData?: string[];
-  /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; the training answers unless given. */
+  /** Answers of the SFT model, whose mean score is 0 and deviation 1 afterwards; default: the training completions. */
   sftCompletions?: string[];
   strict: boolean;
-  /** Longest answer with its prompt, in tokens; the model's context unless given. */
+  /** Longest completion with its prompt, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: Truncation;
   /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */
@@ -141,7 +141,7 @@ async function comparisons(
   const ofSft =
     sftCompletions &&
     (await loadInstructionRows(sftCompletions, tokenizer, { ...reading, ending: 'as-given' })).rows;
-  run.tell(report);
+  run.warnOfRows(report);
   return { rows: rows.map(rankedRow), report, heldOut, sftCompletions: ofSft };
 }
 
@@ -170,7 +170,7 @@ function rankingSource(model: Model, { rows, report }: Comparisons, options: Rew
       };
     },
     describeStep,
-    tell: (measures) => ({ metrics: measures }),
+    eventOf: (measures) => ({ metrics: measures }),
     files: report.files,
   };
 }

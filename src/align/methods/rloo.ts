@@ -1,7 +1,7 @@
 // REINFORCE leave-one-out: a whole completion is one action, and the other completions of its prompt are its baseline.
 // Kool et al. 2019; Ahmadian et al. 2024 (arXiv:2402.14740). A step, in `rollouts/group-learner.ts`: roll out, score,
 // statistics, advantages, update, log.
-// Departures: 1. groups whose scores are all equal are left out of the update, with their KL. 2. With several updates per
+// Departures: 1. groups whose scores are all equal are skipped in the update, with their KL. 2. With several updates per
 // step the sequence's ratio is clipped, as in TRL. 3. Beyond a hard KL limit the last healthy weights return and the run
 // ends. 4. A monitor watches for hacked rewards.
 

@@ -36,7 +36,7 @@ beforeEach(() => {
 
 const newRun = () => join(root, `run-${runs++}`);
 
-/** 6 steps over 12 rows unless told otherwise. @param stopAfter aborts when that step is heard */
+/** By default 6 steps over 12 rows. @param stopAfter aborts when that step is heard */
 async function train(out: string, options: Partial<SftOptions> = {}, stopAfter?: number) {
   const controller = new AbortController();
   const emit = (event: RunEvent) => {

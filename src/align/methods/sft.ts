@@ -24,7 +24,7 @@ export interface SftOptions extends TrainingOptions {
   model: string;
   data: string[];
   strict: boolean;
-  /** Longest row, in tokens; the model's context unless given. */
+  /** Longest row, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: 'drop' | 'prompt-left' | 'completion-right';
 }
@@ -40,7 +40,7 @@ export async function sft(options: SftOptions, context: JobContext<RunEvent>): P
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'] });
     const model = await withAdapter(opened, options);
     const { rows, report } = await demonstrations(opened, options, run.setAside);
-    run.tell(report);
+    run.warnOfRows(report);
     const source = demonstrationSource(rows, report.files, model, options);
     model.lineage = await lineageFrom([opened], report.files);
     model.kind = 'policy';

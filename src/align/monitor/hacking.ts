@@ -36,7 +36,7 @@ export interface HackingMonitorOptions {
   betaFactor?: number;
 }
 
-/** One batch of rollouts. A measure that is missing is not judged. */
+/** One batch of rollouts. A measure that is missing is ignored. */
 export interface Observation {
   step: number;
   /** In the batch. */

@@ -8,7 +8,7 @@ import type { Tensor } from '../../engine/graph/tensor.ts';
  * @param logProbs [M] nats, differentiated
  * @param weights  [M], constant: 1/N for a trained token, N counting those of the whole global batch, else 0;
  *   dividing within each micro-batch instead would be biased under accumulation
- * @returns a scalar, nats a trained token
+ * @returns a scalar, nats per trained token
  */
 export function negativeLogLikelihood(logProbs: Tensor, weights: Tensor): Tensor {
   return negate(total(multiply(logProbs, weights)));

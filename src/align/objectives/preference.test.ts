@@ -108,7 +108,7 @@ describe('a preference loss', () => {
     },
   );
 
-  it('adds α times the nats a token of the chosen answer', () => {
+  it('adds α times the nats per token of the chosen completion', () => {
     const plain = interpret(
       { loss: lossOf('dpo', startOfTraining, { beta: 0.1 }).loss },
       { ...startOfTraining },

@@ -1,6 +1,6 @@
 // A policy that learns by comparing several completions of each prompt (a group) with each other, without a value model:
 // what GRPO and RLOO share. A method gives its advantages and its loss.
-// Groups whose completions all score the same are left out of the update, and so is their KL: they have nothing to teach.
+// Groups whose completions all score the same are skipped in the update, and so is their KL: they have nothing to teach.
 
 import type { MicroBatch, StepResult } from '../../engine/optimizer/update-step.ts';
 import type { Backend } from '../../engine/runtime/backend.ts';
@@ -49,7 +49,7 @@ export interface GroupOptions extends OnPolicyOptions {
   /** ε_low and ε_high > 0. */
   clipLow: number;
   clipHigh: number;
-  /** Completions cut off at `maxTokens` are left out of the update. */
+  /** Completions cut off at `maxTokens` are skipped in the update. */
   maskTruncated: boolean;
 }
 

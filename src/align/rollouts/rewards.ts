@@ -15,7 +15,7 @@ import { sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
 import { importModule } from './import-module.ts';
 
-/** A reward model's folder, or a function that a module exports; weight 1 unless given. */
+/** A reward model's folder, or a function that a module exports. Default weight: 1. */
 export type RewardSpec = { weight?: number } & ({ model: string } | { module: string; name: string });
 
 /** Paths of the reward models among them. */

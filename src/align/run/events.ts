@@ -11,7 +11,7 @@ export interface StepEvent {
   step: number;
   /** Passes over the data so far, fractional. */
   epoch: number;
-  /** Mean negative log-likelihood, nats a trained token (or the method's own loss). */
+  /** Mean negative log-likelihood, nats per trained token (or the method's own loss). */
   loss: number;
   tokens: number;
   tokensPerSecond: number;
@@ -63,7 +63,7 @@ export type RunEvent =
   | AlarmEvent
   /** The method ended the run before its last step; what it had measured then. */
   | { type: 'stopped'; step: number; reason: string; metrics: Record<string, number> }
-  /** Records or updates left out, and why. */
+  /** Records or updates skipped, and why. */
   | { type: 'skipped'; step: number; what: 'record' | 'update'; count: number; reason: string }
   | { type: 'checkpoint'; step: number; path: string }
   | { type: 'finished'; step: number; tokens: number; seconds: number; outcome: 'done' | 'interrupted' };

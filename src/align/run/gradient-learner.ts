@@ -59,7 +59,7 @@ export interface StepSource {
   /** Names the rows of a step, for messages. */
   describeStep: (step: number) => string;
   /** How a step's measures stand in its event. */
-  tell: (measures: Record<string, number>, update: { step: number; loss: number }) => Partial<StepEvent>;
+  eventOf: (measures: Record<string, number>, update: { step: number; loss: number }) => Partial<StepEvent>;
   files: readonly Fingerprint[];
   /** After the last step, before the model is saved. */
   conclude?: () => Promise<void>;
@@ -113,7 +113,7 @@ export class GradientLearner implements Learner {
     return {
       kind: 'updated',
       tokens,
-      event: { epoch, loss, gradientNorm, learningRate, ...source.tell(measures, { step, loss }) },
+      event: { epoch, loss, gradientNorm, learningRate, ...source.eventOf(measures, { step, loss }) },
     };
   }
 

@@ -51,6 +51,6 @@ export function windowStepSource(model: Model, source: WindowSource, microBatchT
         tokens: windows.reduce((count, { segments }) => count + segments.filter((s) => s >= 0).length, 0),
       };
     },
-    tell: ({ tokenAccuracy, entropy }) => ({ tokenAccuracy, entropy }),
+    eventOf: ({ tokenAccuracy, entropy }) => ({ tokenAccuracy, entropy }),
   };
 }

@@ -27,7 +27,7 @@ const takeoverMs = 60_000;
 
 interface Holder {
   pid: number;
-  /** What distinguishes this process from a later one with the same number; absent where the system tells none. */
+  /** What distinguishes this process from a later one with the same number; absent where the system has none. */
   processStart?: string;
   host: string;
   heartbeat: string;

@@ -17,8 +17,8 @@ export interface OpenRun {
   close: () => void;
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
-  /** Warns of what the data lost: rows set aside, and those that the report counts. */
-  tell: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
+  /** Warns of what the data lost: rows quarantined, and those that the report counts. */
+  warnOfRows: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
 }
 
 /** Warnings of single rows shown; the rest are in quarantine.jsonl. */
@@ -56,7 +56,7 @@ export function openRun(
       faults += 1;
       if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: quarantined: ${fault.reason}`);
     },
-    tell(report = { dropped: {}, notices: {} }) {
+    warnOfRows(report = { dropped: {}, notices: {} }) {
       if (faults > 0) warn(`${faults} faulty rows were quarantined in ${quarantine}`);
       for (const [reason, count] of Object.entries(report.dropped)) {
         warn(`${count} rows skipped: ${dropReasons[reason as keyof typeof dropReasons]}`);
@@ -68,8 +68,8 @@ export function openRun(
   };
 }
 
-/** What other workers than the first have of a run: they find the same faults, which the first keeps and tells. */
+/** What other workers than the first have of a run: they find the same faults, which the first keeps and reports. */
 function followRun(path: string, onWarning: (message: string) => void): OpenRun {
   const folder = RunFolder.follow({ path, onWarning });
-  return { folder, close: () => folder.close(), setAside() {}, tell() {} };
+  return { folder, close: () => folder.close(), setAside() {}, warnOfRows() {} };
 }

@@ -8,7 +8,7 @@ import { FormatError } from '../../engine/errors.ts';
 
 export interface Recipe {
   command: string;
-  /** Resolved options by their name in code; an undefined one is left out of the file. */
+  /** Resolved options by their name in code; an undefined one is not written to the file. */
   options: Readonly<Record<string, unknown>>;
 }
 

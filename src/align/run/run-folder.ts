@@ -26,7 +26,7 @@ export interface RunFolderRequest {
   resume: boolean;
   /** Options (by their name in code) that may differ at resume, besides those that never change the result. */
   free?: readonly string[];
-  /** Hears what should be told without stopping the run, such as a full disk. */
+  /** Receives what should be reported without stopping the run, such as a full disk. */
   onWarning: (message: string) => void;
 }
 

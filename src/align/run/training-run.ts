@@ -75,7 +75,7 @@ export interface RunResult {
   tokens: number;
   /** Of the last update; NaN before the first. */
   loss: number;
-  /** Updates left out because loss or gradient was not finite. */
+  /** Updates skipped because loss or gradient was not finite. */
   skipped: number;
   outcome: 'done' | 'interrupted';
   /** Folder of the trained model. */

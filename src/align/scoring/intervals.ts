@@ -37,7 +37,7 @@ export function shareInterval(successes: number, n: number): Interval | undefine
 /**
  * A mean, with Student's t interval: mean ± t(n − 1)·s/√n. Values that are all equal have one without width.
  * @param range what no mean can leave; the interval is cut to it
- * @returns nothing without values; for a single one the bounds of `range`, which are infinite unless given
+ * @returns nothing without values; for a single one the bounds of `range`, by default infinite
  */
 export function meanInterval(
   values: readonly number[],

@@ -1,4 +1,4 @@
-// The scale on which a reward is told and paid.
+// The scale on which a reward is reported and optimised.
 
 import type { CheckpointRecord } from '../../language/checkpoint/checkpoint-record.ts';
 

@@ -87,7 +87,7 @@ export async function runRecipe(
     try {
       outcomes.push(await run(plan));
     } catch (error) {
-      // The other seeds still say something; what stopped this one is told at the end.
+      // The other seeds still say something; what stopped this one is reported at the end.
       if (!(error instanceof UserError)) throw error;
       failures.push(ofSeed(plan.seed, error));
       terminal.note(failures.at(-1)!.message);

@@ -1,4 +1,4 @@
-// A stage's options as its command's schema sees them. Whatever the schema refuses is told with file, line, stage and
+// A stage's options as its command's schema sees them. Whatever the schema refuses is reported with file, line, stage and
 // key, before anything runs.
 
 import type { z } from 'zod';

@@ -99,10 +99,10 @@ describe('an estimate', () => {
   const ppo = (name: string, more: string) => `
   ${name}: { command: ppo, model: '\${sft}', reward: ['\${reward}'], data: ['\${data}/prompts.jsonl'], ${more} }`;
 
-  it('has room for the critic with its optimiser, the reference and the reward model of PPO', async () => {
+  it('has room for the value model with its optimiser, the reference and the reward model of PPO', async () => {
     const found = await forecasts(`${prompts}${ppo('ppo', 'batch-size: 8, micro-batch-tokens: 512')}`);
     const [sft, other] = [found.get('sft')!, found.get('ppo')!];
-    // Weights, gradient and two moments of the critic; weights of the other two; in float32.
+    // Weights, gradient and two moments of the value model; weights of the other two; in float32.
     const least = (4 + 2) * 4 * sft.parameters!;
     expect(other.memoryBytes - sft.memoryBytes).toBeGreaterThanOrEqual(least);
   });

@@ -26,7 +26,7 @@ const madeRowsPerSecond = 10_000;
 /** Of a completion with its prompt, of a demonstration, of a document; and of a completion alone. */
 const tokensPerText = 130;
 const tokensPerCompletion = 70;
-/** Where neither the options nor the data tell. */
+/** Where neither the options nor the data give it. */
 const unknownRows = 1000;
 const programBytes = 250e6;
 /** With an engine process that has a model. */

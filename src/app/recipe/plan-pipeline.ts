@@ -209,11 +209,11 @@ function keyOf(command: Stage, hashed: Record<string, unknown>, version: string)
 }
 
 function toWords({ options }: Stage, checked: Record<string, unknown>): Record<string, unknown> {
-  const told = options.filter(({ name }) => !freeOptions.includes(name) && checked[name] !== undefined);
-  return Object.fromEntries(told.map(({ name, word }) => [word, checked[name]]));
+  const stored = options.filter(({ name }) => !freeOptions.includes(name) && checked[name] !== undefined);
+  return Object.fromEntries(stored.map(({ name, word }) => [word, checked[name]]));
 }
 
-/** A path as it is told and stored: relative when it lies below the current folder. */
+/** A path as it is shown and stored: relative when it lies below the current folder. */
 export function shown(path: string): string {
   const below = relative(process.cwd(), path);
   return below === '' || below === '..' || below.startsWith(`..${sep}`) ? path : below;

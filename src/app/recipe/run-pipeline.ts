@@ -35,7 +35,7 @@ export interface PipelineOptions {
   perform: (stage: PlannedStage, options: Record<string, unknown>, signal: AbortSignal) => Promise<object>;
   onEvent: (event: PipelineEvent) => void;
   signal: AbortSignal;
-  /** Names of the stages to run; all unless given. */
+  /** Names of the stages to run; default: all. */
   selected?: readonly string[];
 }
 
@@ -99,13 +99,13 @@ class PipelineRunner {
   private async visit(stage: PlannedStage): Promise<void> {
     const state = await stageState(stage);
     if (state.kind === 'finished') {
-      this.tell(stage, { type: 'unchanged', record: state.record });
+      this.announce(stage, { type: 'unchanged', record: state.record });
       return;
     }
     this.requireInputs(stage);
     this.note(stage, 'running');
     await this.write();
-    this.tell(stage, { type: 'started', resumes: resumes(stage, state) });
+    this.announce(stage, { type: 'started', resumes: resumes(stage, state) });
     await this.compute(stage, state);
     await this.write();
   }
@@ -124,7 +124,7 @@ class PipelineRunner {
       if (signal.aborted && error === signal.reason) return this.interrupt(stage, seconds());
       this.note(stage, 'failed');
       this.entry(stage).seconds = seconds();
-      // What stopped the stage, such as a full disk, may stop this too, and is what must be told.
+      // What stopped the stage, such as a full disk, may stop this too, and is what must be reported.
       await this.write().catch(() => {});
       throw inStage(stage, error);
     }
@@ -134,13 +134,13 @@ class PipelineRunner {
     this.lock.assertHeld();
     await writeStageRecord(stage.folder, record);
     this.note(stage, 'done', record);
-    this.tell(stage, { type: 'finished', record });
+    this.announce(stage, { type: 'finished', record });
   }
 
   private interrupt(stage: PlannedStage, seconds: number): void {
     this.note(stage, 'interrupted');
     this.entry(stage).seconds = seconds;
-    this.tell(stage, { type: 'interrupted' });
+    this.announce(stage, { type: 'interrupted' });
   }
 
   /** The options to run with; a half-made folder is made ready to be resumed, or removed where it cannot be. */
@@ -165,7 +165,7 @@ class PipelineRunner {
         const isHeld = existsSync(join(stage.folder, lockName));
         if (!isHeld || performance.now() > deadline) throw error;
       }
-      if (attempt === 0) this.tell(stage, { type: 'waiting' });
+      if (attempt === 0) this.announce(stage, { type: 'waiting' });
       await sleep(200, undefined, { signal: this.options.signal }).catch(() =>
         this.options.signal.throwIfAborted(),
       );
@@ -204,7 +204,7 @@ class PipelineRunner {
     await writePipeline(this.plan.out, this.pipeline);
   }
 
-  private tell(stage: PlannedStage, event: EventBody): void {
+  private announce(stage: PlannedStage, event: EventBody): void {
     const place = { stage, number: this.plan.stages.indexOf(stage) + 1, count: this.plan.stages.length };
     this.options.onEvent({ ...place, ...event });
   }

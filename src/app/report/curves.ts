@@ -14,7 +14,7 @@ interface Step {
 interface RunEvents extends Pick<Incident, 'stopped' | 'skipped'> {
   steps: Step[];
   alarms: Alarm[];
-  /** Bytes by role, as the run told when it started. */
+  /** Bytes by role, as the run reported when it started. */
   memory?: RoleMemory[];
 }
 
@@ -68,7 +68,7 @@ function readStopped({ step, reason }: Row): Incident['stopped'] {
   return { step: step as number, reason: String(reason ?? '') };
 }
 
-/** Updates alone: rows that were left out are told with the data. */
+/** Updates alone: rows that were skipped are reported with the data. */
 function readSkipped(rows: readonly Row[]): Incident['skipped'] {
   const updates = rows.filter(({ what }) => what === 'update');
   if (updates.length === 0) return undefined;

@@ -1,4 +1,4 @@
-// report.md and report.ko.md: the same blocks in one language. Charts are told in a line each; the page draws them.
+// report.md and report.ko.md: the same blocks in one language. Charts are described in a line each; the page draws them.
 
 import { type Bilingual, type Language, say } from './bilingual.ts';
 import type { Block, ReportDocument, Section, ShownToken } from './document.ts';

@@ -277,7 +277,7 @@ describe('a pipeline that did not go as planned', () => {
     });
     const events = (name: string) => join(folder, `${name}-0a1b2c3d`, 'events.jsonl');
     appendFileSync(events('dpo'), jsonLines(skippedUpdate(7), skippedUpdate(8)));
-    const reason = 'the KL of 7.00 nats an answer is beyond the budget of 5, at step 20';
+    const reason = 'the KL of 7.00 nats per completion is beyond the budget of 5, at step 20';
     appendFileSync(events('ppo'), jsonLines({ type: 'stopped', step: 21, reason, metrics: {} }));
     const quiet = readRows(events('ppo-no-kl')).filter(({ type }) => type !== 'alarm');
     writeFileSync(events('ppo-no-kl'), jsonLines(...quiet));

@@ -1,4 +1,4 @@
-// What each stage of a pipeline is there for, told by its command and by what its options refer to, never by its name.
+// What each stage of a pipeline is there for, found by its command and by what its options refer to, never by its name.
 
 import type { PipelineStage } from '../recipe/pipeline-file.ts';
 import { namesReferredTo } from '../recipe/references.ts';

@@ -45,10 +45,10 @@ export function composeSeedDocument(summary: SeedSummary): ReportDocument {
 
 /** Seeds that have no figures, and what went otherwise than planned in those that have. */
 function incidents({ seeds }: SeedSummary, names: Names): Block[] {
-  const items = seeds.flatMap(({ seed: number, status, failure = '', incidents: told = {} }) => {
+  const items = seeds.flatMap(({ seed: number, status, failure = '', incidents: own = {} }) => {
     const seed = String(number);
     if (status === 'failed') return [say('seeds.failed', { seed, failure })];
-    return incidentSentences(told, names).map((sentence) =>
+    return incidentSentences(own, names).map((sentence) =>
       joined([say('seeds.seed', { seed }), sentence], ': '),
     );
   });

@@ -1,4 +1,4 @@
-// The page's style: one accent a model in colours that people who see red and green alike can tell apart, by light
+// The page's style: one accent a model in colours that colour-blind people can distinguish, by light
 // and by dark; figures in tabular numerals; nothing that a phone would have to scroll but wide tables.
 
 import { languages } from './bilingual.ts';

@@ -61,7 +61,7 @@ export function adapterParametersOf(
   return countAdapter(config, { rank, modules, alpha: rank, isRankStabilised: false, dropout: 0 });
 }
 
-/** Of a model to be made, with an MLP of twice the attention's weights; undefined where the options do not tell. */
+/** Of a model to be made, with an MLP of twice the attention's weights; undefined where the options do not give it. */
 export function sizesOfNewModel(
   options: Readonly<Record<string, unknown>>,
   vocabularySize: unknown,

@@ -75,7 +75,7 @@ export const groupOptions = {
     .exclude(['raise-beta'])
     .default('warn')
     .describe('action when reward hacking is suspected'),
-  maskTruncated: z.boolean().default(false).describe('leave truncated completions out of the update'),
+  maskTruncated: z.boolean().default(false).describe('skip truncated completions in the update'),
 };
 
 export const groupModels: readonly ModelUse[] = [

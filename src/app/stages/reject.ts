@@ -20,7 +20,10 @@ export const reject = defineStage({
     reward: rewardOption,
     samples: z.int().min(2).default(4).describe('completions per prompt and round'),
     rounds: z.int().min(1).default(1).describe('rounds, each sampling from the newest model'),
-    pick: z.enum(picks).default('best').describe('random is the control: as many completions, drawn blindly'),
+    pick: z
+      .enum(picks)
+      .default('best')
+      .describe('random is the control: as many completions, drawn at random'),
     epochs: z.number().positive().default(1).describe('passes over the chosen completions of a round'),
     batchSize: z.int().min(1).default(32).describe('completions per update'),
     microBatchTokens: trainingOptions.microBatchTokens.default(4096),

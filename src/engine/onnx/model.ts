@@ -52,7 +52,7 @@ export interface OnnxGraph {
   inputs: readonly OnnxValue[];
   outputs: readonly OnnxValue[];
   constants: readonly OnnxConstant[];
-  /** The types of what nodes compute in between, where they are told. */
+  /** The types of what nodes compute in between, where they are known. */
   intermediates?: readonly OnnxValue[];
 }
 

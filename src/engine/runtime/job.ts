@@ -2,7 +2,7 @@
 // writing; the caller's event loop stays free. A job is an exported function of a module; what it is given and what
 // it returns or emits crosses as structured clones.
 //
-// A process and not a thread, because the allocator is told at start to keep freed memory: sessions then share one
+// A process and not a thread, because the allocator is set at start to keep freed memory: sessions then share one
 // heap instead of an arena each (measured: the same speed, 40% less memory), and because the runtime may abort.
 
 import { fork, type Serializable } from 'node:child_process';

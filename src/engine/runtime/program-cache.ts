@@ -1,9 +1,9 @@
-// Compiled programs by what tells them apart, for as long as they are used.
+// Compiled programs by what distinguishes them, for as long as they are used.
 
 import type { Outputs } from '../graph/simplify.ts';
 import type { Backend, Program } from './backend.ts';
 
-/** Of one structure they share a session; but a large vocabulary is judged in pieces, and makes many structures. */
+/** Of one structure they share a session; but a large vocabulary is computed in pieces, and makes many structures. */
 const keptPrograms = 32;
 
 export class ProgramCache {

@@ -1,4 +1,4 @@
-// The float64 reference: every operation as plain loops over plain numbers. It is slow and it is the judge:
+// The float64 reference: every operation as plain loops over plain numbers. It is slow and it decides:
 // gradients are checked against its central differences, backends against its values.
 
 import type { Outputs } from '../graph/simplify.ts';

@@ -31,7 +31,7 @@ const accepted: Record<string, TokenModel> = {
       typeof merge === 'string' ? merge.split(' ') : merge.join(' '),
     );
   }),
-  'defaults left out or written': edited(({ model, added_tokens }) => {
+  'defaults omitted or written': edited(({ model, added_tokens }) => {
     model.dropout = null;
     model.byte_fallback = false;
     model.continuing_subword_prefix = '';

@@ -93,8 +93,8 @@ function withoutDefaults(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value ?? undefined;
   const isDefault = ([key, field]: [string, unknown]) =>
     key === 'trim_offsets' || field === null || field === false || field === '';
-  const told = Object.entries(value).filter((entry) => !isDefault(entry));
-  return Object.fromEntries(told.map(([key, field]) => [key, withoutDefaults(field)]));
+  const explicit = Object.entries(value).filter((entry) => !isDefault(entry));
+  return Object.fromEntries(explicit.map(([key, field]) => [key, withoutDefaults(field)]));
 }
 
 /** Templates alone put tokens around a text. */

@@ -49,7 +49,7 @@ export function adapterSpecs(config: ModelConfig, { modules, rank }: Adapter): P
     });
 }
 
-/** Linear layers inside the blocks, by full name: what PEFT's `all-linear` means, the output head left out. */
+/** Linear layers inside the blocks, by full name: what PEFT's `all-linear` means, without the output head. */
 function linearModules(config: ModelConfig): Map<string, LinearLayer & { layer: number }> {
   const layers = Array.from({ length: config.layers }, (_, layer) =>
     linearLayers(config, layer).map((module) => [module.name, { ...module, layer }] as const),

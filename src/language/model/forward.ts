@@ -48,7 +48,7 @@ export interface HiddenInputs {
   /** int [B,T], each below `positionCount` */
   positions: Tensor;
   positionCount: number;
-  /** int [M], rows of [B·T] whose states are wanted; all unless given */
+  /** int [M], rows of [B·T] whose states are wanted. Default: all */
   places?: Tensor;
 }
 

@@ -64,7 +64,7 @@ export function windowInputs({ windows, length, sharesPrompts }: WindowShape): W
 
 /**
  * Final hidden states of windows in which each row attends to its own past, and to that of its parent.
- * @param places int [M], rows of [B·T]; all unless given
+ * @param places int [M], rows of [B·T]. Default: all
  * @returns [M, D] or [B·T, D]
  */
 export function windowStates(

@@ -15,7 +15,7 @@ export interface PromptTokenizer {
 }
 
 /**
- * The token that ends a completion. It may be the padding token too: padding is told by its place, never by its id.
+ * The token that ends a completion. It may be the padding token too: padding is recognised by its place, never by its id.
  * @throws UserError when there is none
  */
 export function requireEndToken(tokenizer: PromptTokenizer): number {

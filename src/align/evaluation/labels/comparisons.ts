@@ -7,7 +7,7 @@ import type { SampledAnswer } from './answer-log.ts';
 
 export interface Study {
   seed: number;
-  /** Comparisons of a prompt's answers; all pairs unless given. */
+  /** Comparisons of a prompt's answers. Default: all pairs. */
   pairs?: number;
   /** How people err. */
   profile: AnnotatorProfile;

@@ -15,7 +15,7 @@ export interface LabelOptions {
   template: PromptTemplate;
   /** Completions per prompt, at least 2. */
   samples: number;
-  /** Pairs of answers that are judged, of each prompt; all unless given. */
+  /** Pairs of answers that are compared, per prompt. Default: all. */
   pairs?: number;
   annotator: AnnotatorName;
   /** People; below 2^16. A pair is judged by one of them, or by all. */

@@ -53,7 +53,7 @@ export interface LabelReport {
   tokens_generated: number;
 }
 
-/** What was made, from which the report is told. */
+/** What the report is made from. */
 export interface Labelled {
   /** Answers by prompt. */
   prompts: readonly (readonly SampledAnswer[])[];
@@ -113,8 +113,8 @@ function sharesOf(
   decisions: readonly Decision[],
   criterion: Criterion,
 ): LabelReport['shares'] {
-  const told = judgements.filter(({ choice }) => choice !== 'tie');
-  const choices = told.map((judgement) => {
+  const decided = judgements.filter(({ choice }) => choice !== 'tie');
+  const choices = decided.map((judgement) => {
     const { index, first, second } = judgement;
     const chosen = winnerOf(judgement)!;
     return { index, chosen, rejected: chosen === first ? second : first };
@@ -125,7 +125,7 @@ function sharesOf(
     right_preferences: shareRight(decisions, criterion),
     agree_with_each_other: share(couples, ([one, other]) => winnerOf(one) === winnerOf(other)),
     ties: share(judgements, ({ choice }) => choice === 'tie'),
-    first_shown: share(told, ({ choice }) => choice === 'first'),
+    first_shown: share(decided, ({ choice }) => choice === 'first'),
   };
 }
 

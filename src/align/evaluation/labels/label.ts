@@ -37,7 +37,7 @@ export async function labelPrompts(
   options: LabelOptions,
   context: JobContext<LabelEvent>,
 ): Promise<LabelResult> {
-  const { emit, signal } = context;
+  const { emit } = context;
   const asked = await openModel(options.model, { expectKind: ['base', 'policy'] });
   let faults = 0;
   const prompts = await readAskedPrompts(options, asked, (fault: RowFault) => {

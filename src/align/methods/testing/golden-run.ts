@@ -22,7 +22,7 @@ interface GoldenPair {
   rejected: number[];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the file's shape is told by its README
+// biome-ignore lint/suspicious/noExplicitAny: the file's shape is described in its README
 export const golden: any = hasGolden ? readGolden('training.json').training : undefined;
 
 export const goldenModel = (family = 'llama'): Promise<Model> =>

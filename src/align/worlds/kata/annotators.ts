@@ -75,7 +75,7 @@ const PACE_DEVIATION = 0.4;
 
 /**
  * How long a judgement takes, in simulated seconds: both answers are read, and a factor of median 1 is lognormal. Drawn
- * apart from the choice, of which it tells nothing.
+ * independently of the choice.
  * @param lengths of the two answers, in characters
  * @returns to a tenth; the same for the same seed, annotator, item and lengths
  */

@@ -96,6 +96,6 @@ const sourceFamilies: Readonly<Record<SourceKind, Family>> = {
 };
 
 export function familyOf({ source, steps }: Composition): Family {
-  const told = steps.map(({ operation }) => operations[operation].family);
-  return tellingFamilies.find((family) => told.includes(family)) ?? sourceFamilies[source];
+  const families = steps.map(({ operation }) => operations[operation].family);
+  return tellingFamilies.find((family) => families.includes(family)) ?? sourceFamilies[source];
 }

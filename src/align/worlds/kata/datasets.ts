@@ -140,7 +140,7 @@ function refuseOtherFolder(out: string): void {
   });
 }
 
-/** Counts rows, tells of them now and then, and stops when asked to. */
+/** Counts rows, reports progress now and then, and stops when asked to. */
 function progressOf(options: KataOptions, { emit, signal }: JobContext<KataProgress>): () => void {
   const { instructions, prompts, problems, coaching, documents } = options;
   const total = instructions + prompts + 2 * problems + coaching + documents;

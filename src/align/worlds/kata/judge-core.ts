@@ -3,7 +3,7 @@
 // Every answer gets a runtime of its own, so that nothing it does outlives it. What it may use up is counted, not
 // timed: steps through the interrupt handler (called after every 10,000 jumps and calls, and by regular expressions),
 // memory and stack in bytes; so a verdict is the same on every machine. Expected values never enter the sandbox, and
-// what is needed to call `solve` and to read its result is set aside before the answer runs.
+// what is needed to call `solve` and to read its result is stored before the answer runs.
 //
 // Built-in functions can run long between two interrupts. Some of arrays and strings refuse more than LONGEST items;
 // whatever else runs long, in one call or in many, uses up the work that the sandbox counts by itself

@@ -106,7 +106,7 @@ export class Judge {
     for (const { worker } of this.seats) void worker.terminate();
   }
 
-  /** Ends everything that waits; the first fault is the one that is told. */
+  /** Ends everything that waits; the first fault is the one that is reported. */
   private fail(error: Error): void {
     if (this.fault) return;
     this.fault = error;

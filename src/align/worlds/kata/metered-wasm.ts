@@ -36,7 +36,7 @@ export function meterWork(module: Uint8Array): Uint8Array<ArrayBuffer> {
   return out.all();
 }
 
-/** By id, in their order; sections without meaning for running are left out. */
+/** By id, in their order; sections that running does not need are skipped. */
 function readSections(module: Uint8Array): Map<number, Uint8Array> {
   const sections = new Map<number, Uint8Array>();
   const reader = new Reader(module, header);

@@ -2,7 +2,7 @@
 //
 // The split goes by composition, not by constants: two problems whose solutions are equal after renaming names and
 // literals lie in the same part. A composition becomes a problem only if its tests tell it from its neighbours: every
-// step left out, every constant moved by one, every two steps swapped, constants and echoes of the input must fail.
+// step omitted, every constant moved by one, every two steps swapped, constants and echoes of the input must fail.
 
 import {
   argumentStep,

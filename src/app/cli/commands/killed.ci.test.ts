@@ -61,7 +61,7 @@ const methods: Record<string, string[]> = {
   kto: ['kto', '--data', 'train-pairs.jsonl'],
   'kto of single answers': ['kto', '--data', 'marked-train-pairs.jsonl'],
   reject: ['reject', ...answering, '--samples', '4', '--rounds', '3', '--epochs', '2'],
-  'ppo with a critic': ['ppo', ...answering, '--epochs', '3', '--mini-batch-size', '8'],
+  'ppo with a value model': ['ppo', ...answering, '--epochs', '3', '--mini-batch-size', '8'],
 };
 const common = ['--model', base, '--batch-size', '8', '--save-every', '2', '--threads', '1', '--json'];
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface StartedHeed extends ChildProcess {
   /** The exit code; null when a signal ended it. */
   closed: Promise<number | null>;
-  /** What it has told people so far. */
+  /** What it has printed so far. */
   error: () => string;
 }
 
@@ -25,7 +25,7 @@ export function startHeed(words: readonly string[], folder: string): StartedHeed
   return Object.assign(child, { closed, error: () => text });
 }
 
-/** Resolves as soon as the run's log tells of so many steps, or the process has ended. */
+/** Resolves as soon as the run's log has so many steps, or the process has ended. */
 export async function reachesStep(child: StartedHeed, run: string, step: number): Promise<void> {
   const log = join(run, 'events.jsonl');
   let isOver = false;

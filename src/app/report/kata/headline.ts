@@ -93,7 +93,7 @@ function goldVerdicts(report: Report, names: Names): Bilingual[] {
   });
 }
 
-/** Of a method without KL penalty, and whether the monitor told it from the runs with one. */
+/** Of a method without KL penalty, and whether the monitor distinguished it from the runs with one. */
 function hackingVerdict({ name, has_no_kl_penalty }: StageRole, report: Report, names: Names): Bilingual[] {
   const { proxy, pass_rate } = report.methods[name]?.change ?? {};
   if (!has_no_kl_penalty || !proxy || !pass_rate) return [];

@@ -77,7 +77,7 @@ function alarmRow(name: string, { step, signals }: Alarm, names: Names): Cell[] 
   ];
 }
 
-/** The bound that was passed, where it can be told. */
+/** The bound that was passed, where it is known. */
 function signalText({ name, value, low, high }: Alarm['signals'][number]): Bilingual {
   const key = `signal.${name}`;
   const beyond =

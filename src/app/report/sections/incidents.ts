@@ -6,10 +6,10 @@ import type { Incident, Report } from '../report-json.ts';
 
 /** Of the whole pipeline, what is not finished first. */
 export function incidentSentences(incidents: Report['incidents'], names: Names): Bilingual[] {
-  const told = Object.entries(incidents);
+  const entries = Object.entries(incidents);
   return [
-    ...unfinishedSentence(told, names),
-    ...told.flatMap(([name, incident]) => runSentences(names.full(name), incident)),
+    ...unfinishedSentence(entries, names),
+    ...entries.flatMap(([name, incident]) => runSentences(names.full(name), incident)),
   ];
 }
 
@@ -23,8 +23,8 @@ export function runSentences(stage: Bilingual, { stopped, skipped }: Incident): 
   ];
 }
 
-function unfinishedSentence(told: readonly [string, Incident][], names: Names): Bilingual[] {
-  const stages = told.flatMap(([name, { unfinished }]) =>
+function unfinishedSentence(entries: readonly [string, Incident][], names: Names): Bilingual[] {
+  const stages = entries.flatMap(([name, { unfinished }]) =>
     unfinished === undefined ? [] : [withStatus(names.full(name), statusName(unfinished))],
   );
   return stages.length > 0 ? [say('incident.unfinished', { stages: joined(stages, '; ') })] : [];

@@ -66,7 +66,7 @@ export const given = (values: readonly number[], dtype: DType = 'float'): Sample
 
 const arrays = { float: Float32Array, int: Int32Array, bool: Uint8Array };
 
-/** The values of each sample; `seed` tells cases apart. */
+/** The values of each sample; `seed` distinguishes cases. */
 export function drawAll(samples: Readonly<Record<string, Sample>>, seed = 0): Record<string, TensorData> {
   const random = new Random(seed, 'testing');
   const drawn = Object.entries(samples).map(([name, { dtype, draw }], step) => {

@@ -8,7 +8,7 @@ export const goldenFolder = resolve(process.env.HEED_GOLDEN ?? '../shared/golden
 export const hasGolden = existsSync(join(goldenFolder, 'models.json'));
 export const families = ['llama', 'llama_untied', 'qwen2', 'qwen3', 'gpt2'] as const;
 
-// biome-ignore lint/suspicious/noExplicitAny: the files' shapes are told by their README
+// biome-ignore lint/suspicious/noExplicitAny: the files' shapes are described in their README
 export function readGolden(name: string): any {
   return JSON.parse(readFileSync(join(goldenFolder, name), 'utf8'));
 }
