@@ -15,9 +15,11 @@ const readKeys: ReadonlySet<string> = new Set([
   ...['r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'fan_in_fan_out', 'inference_mode', 'bias'],
   ...['target_modules', 'layers_to_transform', 'layers_pattern', 'modules_to_save', 'init_lora_weights'],
   ...['megatron_core', 'qalora_group_size', 'ensure_weight_tying'],
+  // How the matrices were drawn: what `init_lora_weights` names.
+  ...['eva_config', 'loftq_config', 'corda_config', 'lora_ga_config'],
 ]);
 /** Initialisations after which the base is no longer the one that is named. */
-const changesBase = /^(?:pissa|olora|corda|loftq)/;
+const changesBase = /^(?:pissa|olora|corda|loftq|lora_ga)/;
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
@@ -69,7 +71,7 @@ export function parseAdapterConfig(json: unknown, where: string): AdapterConfig 
   if (task !== 'CAUSAL_LM' && task !== 'SEQ_CLS') throw fields.fault('task_type', '"CAUSAL_LM" or "SEQ_CLS"');
   const kind: CheckpointKind = task === 'SEQ_CLS' ? 'reward' : 'policy';
   for (const key of fields.keys()) {
-    if (readKeys.has(key) || isEmpty(fields.get(key)) || /_config$/.test(key)) continue;
+    if (readKeys.has(key) || isEmpty(fields.get(key))) continue;
     throw fields.fault(key, 'none: heed does not compute this option of LoRA', 'an adapter merged by PEFT');
   }
   if ((fields.get('bias') ?? 'none') !== 'none') throw fields.fault('bias', '"none"');
