@@ -106,7 +106,7 @@ export async function trainOnPreferences(
     const bases = frozenBases();
     const isFrozen = options.loraRank !== undefined;
     const opened = await openModel(options.model, { expectKind: ['base', 'policy'], bases, isFrozen });
-    const policy = await withAdapter(opened, options);
+    const policy = withoutInheritedDropout(await withAdapter(opened, options), options);
     const reference = method.usesReference ? await referenceOf(options, opened, bases) : undefined;
     const { rows: data, report } = await loadRows(opened, options, method, run);
     const extra = method.besides?.(data, policy) ?? [];
@@ -127,6 +127,12 @@ export async function trainOnPreferences(
   } finally {
     run.close();
   }
+}
+
+/** The reference has no dropout; the policy has it only where it is asked for, whatever its adapter was trained with. */
+function withoutInheritedDropout(policy: Model, { loraDropout }: PreferenceRunOptions): Model {
+  if (!policy.adapter || loraDropout !== undefined) return policy;
+  return { ...policy, adapter: { ...policy.adapter, dropout: 0 } };
 }
 
 /** @returns the model as it is at the start, before anything is trained, unless another is named */
