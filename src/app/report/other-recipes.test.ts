@@ -92,7 +92,7 @@ describe('a recipe with a method that the report has never heard of', () => {
       { role: 'reference', weights_bytes: 4e8, optimizer_bytes: 0, shared: true },
     ];
     const rollouts = [
-      { type: 'started', step: 0, command: 'grpo', total_steps: 3, memory },
+      { type: 'started', step: 0, command: 'online-dpo', total_steps: 3, memory },
       ...steps({ 'objective/kl': 2, 'objective/scores': 1.5, length: 9 }),
       { type: 'alarm', step: 2, signals: [{ name: 'length', value: 90, high: 60 }], message: 'long' },
     ];
@@ -101,7 +101,7 @@ describe('a recipe with a method that the report has never heard of', () => {
       pipeline.run('tune', 'sft', { tokens: 30, options: tuned }, steps({}));
       pipeline.stage('taste', 'reward', { tokens_trained: 5, options: tuned }, () => {});
       const options = { model: made('tune'), data: ['prompts.jsonl'], reward: [made('taste')] };
-      pipeline.run('explore', 'grpo', { tokens_generated: 60, tokens_trained: 60, options }, rollouts);
+      pipeline.run('explore', 'online-dpo', { tokens_generated: 60, tokens_trained: 60, options }, rollouts);
       pipeline.stage('before', 'eval', { options: asked('tune') }, evaluation(1));
       pipeline.stage('after', 'eval', { options: asked('explore') }, evaluation(2));
       // Asked otherwise than the start model was: of no comparison.
@@ -118,7 +118,7 @@ describe('a recipe with a method that the report has never heard of', () => {
     expect(english).toContain('| explore | 2 | length 90 \\> 60 |');
     expect(english).toContain('| explore | policy | 400 MB | 800 MB |');
     expect(english).toContain('| explore | reference | shared | – |');
-    expect(english).toMatch(/^\d+\. explore · grpo · /m);
+    expect(english).toMatch(/^\d+\. explore · online-dpo · /m);
   });
 });
 

@@ -8,7 +8,9 @@ const sameInBoth = new Set([
   ...[
     'command.sft',
     'command.dpo',
-    'command.dpo.kto',
+    'command.kto',
+    'command.grpo',
+    'command.rloo',
     'command.ppo',
     'plane.short',
     'over.fit',
