@@ -63,6 +63,8 @@ export const scoringModels: readonly ModelUse[] = [
 export const groupOptions = {
   ...onPolicyOptions,
   batchSize: z.int().min(1).default(16).describe('prompts per step'),
+  // Prompts are generated for in chunks of so many completions.
+  generationBatchSize: generationOptions.generationBatchSize.default(128),
   groupSize: z.int().min(2).default(8).describe('completions per prompt'),
   iterations: z.int().min(1).default(1).describe('passes over the completions of a step (μ)'),
   miniBatchSize: z.int().min(1).optional().describe('completions per update (default: all of a step)'),
