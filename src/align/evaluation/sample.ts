@@ -67,6 +67,8 @@ export interface SampleResult {
   /** In the order of the prompts, each prompt's samples together. */
   completions: SampledCompletion[];
   tokens_per_second: number;
+  /** That it was computed on. */
+  device: Device;
   /** Rows quarantined. */
   faults: number;
 }
@@ -98,6 +100,7 @@ export async function sampleCompletions(
   return {
     completions: completions.map((each) => sampled(each, prompts[each.request], asked.tokenizer)),
     tokens_per_second: tokens / seconds,
+    device: options.device,
     faults: faults.length,
   };
 }

@@ -70,9 +70,9 @@ export const generate = defineStage({
     event.type === 'progress' && event.total > 1
       ? { unit: 'completions', done: event.completions, total: event.total }
       : undefined,
-  summary: ({ completions, tokens_per_second }) => [
+  summary: ({ completions, tokens_per_second, device }) => [
     ...completions.map((completion) => blockOf(completion, completions.length === 1)),
-    { kind: 'note', text: `${tokens_per_second.toFixed(1)} tokens/s` },
+    { kind: 'note', text: `${tokens_per_second.toFixed(1)} tokens/s on ${device}` },
   ],
 });
 
