@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { UserError } from '../../engine/errors.ts';
@@ -145,6 +146,7 @@ describe('the run folder', () => {
       children.push(shell);
       const [output] = await once(shell.stdout, 'data');
       const [pid, heartbeat] = [Number(String(output)), new Date().toISOString()];
+      while (!readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')) await setTimeout(5);
       close(open());
       writeFileSync(
         join(root, 'run', 'heed.lock'),
