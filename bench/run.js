@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from './median.js';
 import { ownRows } from './rows.js';
 
 /** What heed is held against: the faster of these. */
@@ -104,11 +105,6 @@ function output(program, words) {
       code === 0 ? resolve(text) : reject(new Error(`${words.join(' ')} ended with ${code}`)),
     );
   });
-}
-
-function median(list) {
-  const sorted = [...list].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }
 
 function summarise(task, runs) {

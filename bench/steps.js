@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { median } from './median.js';
 import { saveBenchModel } from './model.js';
 import { ownRows } from './rows.js';
 
@@ -87,11 +88,6 @@ async function measure(checkout, words) {
 
 const spelling = (checkout, word) => (checkout === old ? (olderWords[word] ?? word) : word);
 
-function median(sorted) {
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
-}
-
 /** The k-th smallest, for the largest k that fewer than k of n ratios below the median have at most 5% (sign test). */
 function lowerBound(sorted) {
   const n = sorted.length;
@@ -122,7 +118,7 @@ try {
     return { task: name, ratio: median(ratios), lower: lowerBound(ratios), pairs };
   });
   for (const { task, ratio, lower, pairs } of results) {
-    const seconds = (side) => median(pairs.map((pair) => pair[side]).sort((a, b) => a - b)).toFixed(3);
+    const seconds = (side) => median(pairs.map((pair) => pair[side])).toFixed(3);
     const bound = lower === undefined ? 'too few pairs for a bound' : `95% bound ${lower.toFixed(3)}`;
     const unit = task === 'generate' ? 'in all' : 'a step';
     process.stdout.write(
