@@ -47,10 +47,10 @@ export { gatheringWorkers, type Workers } from './engine/runtime/workers.ts';
 export {
   type CheckpointKind,
   loadModel,
-  locateModel,
   type Model,
   saveModel,
 } from './language/checkpoint/checkpoint.ts';
+export { locateModel } from './language/checkpoint/model-folder.ts';
 export { type OpenedModel, type OpenOptions, openModel } from './language/checkpoint/open-model.ts';
 export {
   type Completion,

@@ -2,9 +2,8 @@
 
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
-import { locateModel } from '../../language/checkpoint/checkpoint.ts';
 import type { Lineage } from '../../language/checkpoint/checkpoint-record.ts';
-import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { hashModel, locateModel } from '../../language/checkpoint/model-folder.ts';
 import type { OpenedWeights } from '../../language/checkpoint/open-model.ts';
 import type { Fingerprint } from './fingerprint.ts';
 
@@ -13,7 +12,7 @@ type ModelSource = Pick<OpenedWeights, 'folder' | 'sha256'>;
 /** A model that is named as a parent before, or without, being opened. */
 export async function modelSource(path: string): Promise<ModelSource> {
   const folder = await locateModel(path);
-  return { folder, sha256: () => hashFolder(folder) };
+  return { folder, sha256: () => hashModel(folder) };
 }
 
 /** @param models the checkpoints that it began from; one that is named twice counts once */

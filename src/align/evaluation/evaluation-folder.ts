@@ -6,9 +6,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../engine/errors.ts';
-import { locateModel } from '../../language/checkpoint/checkpoint.ts';
-import { commitFolder, hashFolder, verifyFolder } from '../../language/checkpoint/commit.ts';
+import { commitFolder, verifyFolder } from '../../language/checkpoint/commit.ts';
 import { diskFiles, errorCode } from '../../language/checkpoint/files.ts';
+import { hashModel, locateModel } from '../../language/checkpoint/model-folder.ts';
 import { toStored } from '../../language/stored-names.ts';
 import { readBytes } from '../data/read.ts';
 import { differingWords, type Recipe, readRecipeWords, recipeText } from '../run/recipe.ts';
@@ -29,7 +29,7 @@ export async function hashInputs(options: EvaluateOptions): Promise<Inputs> {
   const inputs: Inputs = {};
   for (const name of ['model', 'reference', 'reward'] as const) {
     const path = options[name];
-    if (path !== undefined) inputs[name] = await hashFolder(await locateModel(path));
+    if (path !== undefined) inputs[name] = await hashModel(await locateModel(path));
   }
   for (const [i, file] of options.data.entries()) inputs[`data ${i + 1}`] = await hashFile(file);
   return inputs;

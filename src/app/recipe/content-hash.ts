@@ -3,8 +3,8 @@
 import { stat } from 'node:fs/promises';
 import { fingerprintFile } from '../../align/data/fingerprint.ts';
 import { UserError } from '../../engine/errors.ts';
-import { locateModel } from '../../language/checkpoint/checkpoint.ts';
 import { hashFolder } from '../../language/checkpoint/commit.ts';
+import { hashModel, locateModel } from '../../language/checkpoint/model-folder.ts';
 
 export interface HashedInput {
   /** Where it was found; absolute when the given path was. */
@@ -28,7 +28,7 @@ export class ContentHashes {
         if (!(error instanceof UserError)) throw error;
         throw new UserError({ advice, ...error.mistake, where: `${where}: ${path}` }, { cause: error });
       });
-      return { path: folder, sha256: await hashFolder(folder) };
+      return { path: folder, sha256: await hashModel(folder) };
     });
   }
 

@@ -1,9 +1,8 @@
 // What determines how much a model takes, from its folder or from the options of a new one.
 
-import { join, resolve } from 'node:path';
-import { locateModel } from '../../language/checkpoint/checkpoint.ts';
-import { parseRecord } from '../../language/checkpoint/checkpoint-record.ts';
+import { join } from 'node:path';
 import { exists } from '../../language/checkpoint/files.ts';
+import { locateBase } from '../../language/checkpoint/model-folder.ts';
 import { adapterConfigName, parseAdapterConfig } from '../../language/checkpoint/peft.ts';
 import { type Adapter, adapterSpecs, targetModules } from '../../language/model/adapter.ts';
 import type { ModelConfig } from '../../language/model/config.ts';
@@ -27,14 +26,8 @@ export interface ModelSizes {
 export async function sizesOfModel(folder: string): Promise<ModelSizes> {
   const adapterFile = join(folder, adapterConfigName);
   if (!(await exists(join(folder, 'config.json'))) && (await exists(adapterFile))) {
-    const { base: written, adapter } = parseAdapterConfig(await readJsonFile(adapterFile), adapterFile);
-    const recordFile = join(folder, 'heed.json');
-    const recorded = (await exists(recordFile))
-      ? parseRecord(await readJsonFile(recordFile), recordFile).base
-      : undefined;
-    const base = await sizesOfModel(
-      await locateModel(recorded ? resolve(folder, recorded.path) : `${written}`),
-    );
+    const { adapter } = parseAdapterConfig(await readJsonFile(adapterFile), adapterFile);
+    const base = await sizesOfModel(await locateBase(folder));
     return { ...base, adapterParameters: countAdapter(base.config!, adapter(base.config!)) };
   }
   const path = join(folder, 'config.json');

@@ -1,6 +1,6 @@
 // The models that a stage keeps in memory under its options, and how many bytes each role takes.
 
-import { locateModel } from '../../language/checkpoint/checkpoint.ts';
+import { locateModel } from '../../language/checkpoint/model-folder.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import { adapterParametersOf, type ModelSizes, sizesOfModel, sizesOfNewModel } from './model-sizes.ts';
 import { modelsNamedBy } from './option-texts.ts';

@@ -1,22 +1,12 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FormatError, UserError } from '../../engine/errors.ts';
-import { type Adapter, initialAdapter } from '../model/adapter.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { parseModelConfig } from '../model/config-json.ts';
 import { initialParameter, parameterSpecs } from '../model/parameters.ts';
 import { loadModel, type Model, saveModel } from './checkpoint.ts';
-import { hashFolder } from './commit.ts';
 import { readSafetensorsHeader, writeSafetensors } from './safetensors.ts';
 import { failingFiles } from './testing/failing-files.ts';
 
@@ -180,83 +170,6 @@ describe('reward models', () => {
   test('without a head are not saved', async () => {
     await expect(saveModel(folder, fresh(config(llamaJson), 'reward'))).rejects.toThrow('score.weight');
     expect(existsSync(folder)).toBe(false);
-  });
-});
-
-describe('an adapter', () => {
-  const modules = [0, 1].flatMap((layer) => [
-    `model.layers.${layer}.self_attn.q_proj`,
-    `model.layers.${layer}.mlp.down_proj`,
-  ]);
-  const adapter: Adapter = { rank: 2, alpha: 4, isRankStabilised: true, dropout: 0.1, modules };
-
-  /** Over a saved base, in a folder beside it. */
-  async function saved(kind: 'policy' | 'reward' = 'policy'): Promise<Model> {
-    const base = fresh(config(llamaJson));
-    await saveModel(join(folder, 'base'), base);
-    const path = join(folder, 'base');
-    const model: Model = {
-      ...{ ...base, kind, adapter, base: { path, sha256: await hashFolder(path) } },
-      parameters: new Map([...base.parameters, ...initialAdapter(base.config, adapter, 3)]),
-    };
-    if (kind === 'reward') model.parameters.set('score.weight', new Float32Array(8).fill(0.5));
-    await saveModel(join(folder, 'adapter'), model);
-    return model;
-  }
-
-  test('is stored without its base, by the names of PEFT', async () => {
-    const { parameters } = await saved();
-    const { entries } = await readSafetensorsHeader(join(folder, 'adapter', 'adapter_model.safetensors'));
-    expect(entries.size).toBe(8);
-    const down = entries.get('base_model.model.model.layers.1.mlp.down_proj.lora_A.weight')!;
-    expect(down.shape).toEqual([2, 12]);
-    const json = JSON.parse(readFileSync(join(folder, 'adapter', 'adapter_config.json'), 'utf8'));
-    expect(json).toMatchObject({ r: 2, lora_alpha: 4, use_rslora: true, lora_dropout: 0.1 });
-    expect([json.task_type, json.target_modules]).toEqual(['CAUSAL_LM', ['q_proj', 'down_proj']]);
-    const loaded = await loadModel(join(folder, 'adapter'));
-    expect([loaded.adapter, loaded.parameters]).toEqual([adapter, parameters]);
-  });
-
-  test('of a reward model keeps its head', async () => {
-    const { parameters } = await saved('reward');
-    const loaded = await loadModel(join(folder, 'adapter'), { expectKind: ['reward'] });
-    expect(loaded.parameters).toEqual(parameters);
-    const json = JSON.parse(readFileSync(join(folder, 'adapter', 'adapter_config.json'), 'utf8'));
-    expect([json.task_type, json.modules_to_save]).toEqual(['SEQ_CLS', ['score']]);
-  });
-
-  test('shares the arrays of a base that is open', async () => {
-    const { config: _, ...model } = await saved();
-    const base = await loadModel(join(folder, 'base'));
-    const loaded = await loadModel(join(folder, 'adapter'), { base });
-    expect(loaded.parameters.get('model.norm.weight')).toBe(base.parameters.get('model.norm.weight'));
-    expect(loaded.parameters).toEqual(model.parameters);
-  });
-
-  test('is found together with its base where both were moved', async () => {
-    const { parameters } = await saved();
-    const moved = `${folder}-moved`;
-    renameSync(folder, moved);
-    expect((await loadModel(join(moved, 'adapter'))).parameters).toEqual(parameters);
-    renameSync(moved, folder);
-  });
-
-  test('is refused over a base that has changed, and without one', async () => {
-    const model = await saved();
-    rmSync(join(folder, 'base'), { recursive: true });
-    await expect(loadModel(join(folder, 'adapter'))).rejects.toThrow("expected the adapter's base model");
-    const other = fresh(config(llamaJson));
-    other.parameters.get('model.norm.weight')!.fill(7);
-    await saveModel(join(folder, 'base'), other);
-    const change = `content that it was trained on (SHA-256 ${model.base!.sha256.slice(0, 12)})`;
-    await expect(loadModel(join(folder, 'adapter'))).rejects.toThrow(change);
-  });
-
-  test('for a module that the model lacks is refused', async () => {
-    const model = await saved();
-    const wrong = { ...adapter, modules: ['model.layers.9.self_attn.q_proj'] };
-    const saving = saveModel(join(folder, 'wrong'), { ...model, adapter: wrong });
-    await expect(saving).rejects.toThrow('layers.9');
   });
 });
 

@@ -17,12 +17,21 @@ import {
 import { families } from '../model/families/index.ts';
 import { headBias, headWeight } from '../model/scalar-head.ts';
 import { type Weights, weightSpecs } from '../model/weights.ts';
-import { readJsonFile, readWholeFile } from '../read-file.ts';
+import { readWholeFile } from '../read-file.ts';
 import { largestTokenizerBytes } from '../text/tokenizer-files.ts';
-import { type BaseModel, type CheckpointRecord, parseRecord, recordToJson } from './checkpoint-record.ts';
-import { commitFolder, hashFolder, resolveFolder, verifyFolder } from './commit.ts';
+import { type BaseModel, type CheckpointRecord, recordToJson } from './checkpoint-record.ts';
+import { commitFolder, resolveFolder, verifyFolder } from './commit.ts';
 import { diskFiles, type Files } from './files.ts';
 import { modelCard } from './model-card.ts';
+import {
+  filesIn,
+  hashModel,
+  isAdapter,
+  locateBase,
+  readModelJson,
+  readRecord,
+  tokenizerFileNames,
+} from './model-folder.ts';
 import { adapterConfigName, adapterConfigToJson, parseAdapterConfig } from './peft.ts';
 import type { StoredType } from './safetensors.ts';
 import { type CheckpointKind, hasScalarHead, planTensors } from './tensor-plan.ts';
@@ -39,41 +48,7 @@ export interface Model extends Weights, CheckpointRecord {
   generation?: Record<string, unknown>;
 }
 
-const tokenizerFileNames = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'vocab.json',
-  'merges.txt',
-] as const;
 export type TokenizerFiles = Partial<Record<(typeof tokenizerFileNames)[number], Uint8Array | object>>;
-
-/**
- * The folder of a model: the given one, or `model/` in the folder of a training run.
- * @throws UserError when neither holds a config.json, or an adapter's adapter_config.json
- */
-export async function locateModel(path: string): Promise<string> {
-  const found = await Promise.all([filesIn(path), filesIn(join(path, 'model'))]);
-  const index = found.findIndex(
-    (names) => names?.includes('config.json') || names?.includes(adapterConfigName),
-  );
-  if (index >= 0) return index === 0 ? path : join(path, 'model');
-  throw new UserError({
-    where: path,
-    expected: `a model's folder, with config.json or ${adapterConfigName} in it or in its folder model/`,
-    found: found[0] ? 'a folder without it' : 'no such folder',
-  });
-}
-
-async function filesIn(folder: string): Promise<string[] | undefined> {
-  try {
-    return await readdir(await resolveFolder(folder));
-  } catch {
-    return undefined;
-  }
-}
 
 export interface LoadOptions {
   expectKind?: readonly CheckpointKind[];
@@ -113,7 +88,7 @@ export async function loadModel(folder: string, options: LoadOptions = {}): Prom
   const path = await resolveFolder(folder);
   await verifyFolder(path);
   const names = await readdir(path);
-  const load = names.includes(adapterConfigName) && !names.includes('config.json') ? loadAdapter : loadWhole;
+  const load = isAdapter(names) ? loadAdapter : loadWhole;
   return load(path, names, options, (kind) => requireKind(folder, kind, options.expectKind));
 }
 
@@ -127,7 +102,7 @@ async function loadWhole(
   checkKind: CheckKind,
 ): Promise<Model> {
   const configFile = join(path, 'config.json');
-  const configJson = await readJson(configFile);
+  const configJson = await readModelJson(configFile);
   const config = parseModelConfig(configJson, configFile);
   const record = (await readRecord(path, names)) ?? {
     kind: kindOfArchitecture(new Fields(configJson, configFile)),
@@ -145,11 +120,11 @@ async function loadAdapter(
   checkKind: CheckKind,
 ): Promise<Model> {
   const where = join(path, adapterConfigName);
-  const parsed = parseAdapterConfig(await readJson(where), where);
+  const parsed = parseAdapterConfig(await readModelJson(where), where);
   const record = await readRecord(path, names);
   const kind = record?.kind ?? parsed.kind;
   checkKind(kind);
-  const { base, folder } = await openBase(path, record?.base, parsed.base, options);
+  const { base, folder } = await openBase(path, record?.base, options);
   const adapter = parsed.adapter(base.config);
   const own = await readWeights(path, base.config, planTensors(base.config, kind, adapter));
   const shared = [...base.parameters].filter(([name]) => !isScalarHead(name));
@@ -167,47 +142,12 @@ async function loadAdapter(
 
 const isScalarHead = (name: string): boolean => name === headWeight || name === headBias;
 
-async function openBase(
-  path: string,
-  recorded: BaseModel | undefined,
-  written: string | undefined,
-  options: LoadOptions,
-) {
+async function openBase(path: string, recorded: BaseModel | undefined, options: LoadOptions) {
   if (options.base) return { base: options.base, folder: recorded };
-  const folder = await resolveFolder(await findBase(path, recorded, written));
-  const sha256 = recorded?.sha256 ?? (await hashFolder(folder));
+  const folder = await locateBase(path);
+  const sha256 = recorded?.sha256 ?? (await hashModel(folder));
   const base = await (options.bases ?? frozenBases()).open(sha256, () => loadModel(folder));
   return { base, folder: { path: folder, sha256 } };
-}
-
-/** What heed.json says of the base, then PEFT's path as it is and beside the adapter. @throws UserError naming all places */
-async function findBase(
-  folder: string,
-  recorded: BaseModel | undefined,
-  written: string | undefined,
-): Promise<string> {
-  const places = [
-    ...(recorded ? [resolve(folder, recorded.path)] : []),
-    ...(written === undefined ? [] : [resolve(written)]),
-    ...(written === undefined || isAbsolute(written) ? [] : [resolve(folder, written)]),
-  ];
-  for (const place of places) {
-    if (!(await filesIn(place))?.includes('config.json')) continue;
-    if (!recorded || (await hashFolder(await resolveFolder(place))) === recorded.sha256) return place;
-  }
-  throw new UserError({
-    where: join(folder, adapterConfigName),
-    expected: recorded
-      ? `the adapter's base model with the content that it was trained on (SHA-256 ${recorded.sha256.slice(0, 12)})`
-      : "the adapter's base model in a folder of this machine",
-    found: places.length === 0 ? 'no path of it' : `none at ${[...new Set(places)].join(' or ')}`,
-    advice: 'base_model_name_or_path with the folder of the base',
-  });
-}
-
-async function readRecord(path: string, names: string[]): Promise<CheckpointRecord | undefined> {
-  const file = join(path, 'heed.json');
-  return names.includes('heed.json') ? parseRecord(await readJson(file), file) : undefined;
 }
 
 /** The configuration with generation_config.json's special tokens, its rest, and the tokenizer. */
@@ -245,10 +185,6 @@ export async function readSpecialTokens(
   return tokens;
 }
 
-function readJson(path: string): Promise<unknown> {
-  return readJsonFile(path, { expected: 'a Hugging Face model file' });
-}
-
 function kindOfArchitecture(fields: Fields): CheckpointKind {
   const names = fields.get('architectures');
   return Array.isArray(names) && /ForSequenceClassification$/.test(String(names[0])) ? 'reward' : 'base';
@@ -269,7 +205,7 @@ export function requireKind(
 }
 
 async function readGeneration(path: string, config: Pick<ModelConfig, 'vocabularySize'>) {
-  const json = await readJson(path);
+  const json = await readModelJson(path);
   const fields = new Fields(json, path);
   const { eos, ...bosAndPad } = parseTokens(fields, config);
   const { bos_token_id, eos_token_id, pad_token_id, ...others } = json as Record<string, unknown>;

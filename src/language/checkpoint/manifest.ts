@@ -32,9 +32,12 @@ export async function writeManifest(folder: string, files: Files = diskFiles): P
   await files.sync(folder);
 }
 
-async function describeFiles(folder: string): Promise<ManifestEntry[]> {
+async function describeFiles(
+  folder: string,
+  isWanted: (path: string) => boolean = () => true,
+): Promise<ManifestEntry[]> {
   const entries: ManifestEntry[] = [];
-  for (const path of await listCovered(folder)) {
+  for (const path of (await listCovered(folder)).filter(isWanted)) {
     const { size } = await stat(join(folder, path));
     entries.push({ path, bytes: size, sha256: await hashFile(join(folder, path)) });
   }
@@ -139,11 +142,11 @@ function parseEntry(fields: Fields): ManifestEntry {
 }
 
 /**
- * One hash for everything in a folder: how a checkpoint is named as another's parent. The same for equal contents,
- * with or without a manifest.
+ * One hash for everything in a folder, the same for equal contents, with or without a manifest.
+ * @param isWanted of the files, by their path in it, where there is no manifest; default: all
  */
-export async function hashFolder(folder: string): Promise<string> {
-  const entries = (await readManifest(folder)) ?? (await describeFiles(folder));
+export async function hashFolder(folder: string, isWanted?: (path: string) => boolean): Promise<string> {
+  const entries = (await readManifest(folder)) ?? (await describeFiles(folder, isWanted));
   return createHash('sha256').update(JSON.stringify(entries)).digest('hex');
 }
 

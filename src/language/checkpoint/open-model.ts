@@ -2,8 +2,8 @@
 // by. Each file of the folder is read once.
 
 import { Tokenizer } from '../text/tokenizer.ts';
-import { type LoadOptions, loadModel, locateModel, type Model, requireKind } from './checkpoint.ts';
-import { hashFolder } from './commit.ts';
+import { type LoadOptions, loadModel, type Model, requireKind } from './checkpoint.ts';
+import { hashModel, locateModel } from './model-folder.ts';
 import { type ModelTokenizer, modelTokenizer } from './model-tokenizer.ts';
 
 export interface OpenOptions extends Omit<LoadOptions, 'base'> {
@@ -38,7 +38,7 @@ const folders: ModelSource = {
   accepts: () => true,
   locate: locateModel,
   load: loadModel,
-  hash: hashFolder,
+  hash: hashModel,
 };
 
 /** The first that accepts a path opens it. */

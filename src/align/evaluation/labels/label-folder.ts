@@ -5,9 +5,8 @@
 import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../../engine/errors.ts';
-import { locateModel } from '../../../language/checkpoint/checkpoint.ts';
-import { hashFolder } from '../../../language/checkpoint/commit.ts';
 import { diskFiles } from '../../../language/checkpoint/files.ts';
+import { hashModel, locateModel } from '../../../language/checkpoint/model-folder.ts';
 import { toStored } from '../../../language/stored-names.ts';
 import { fingerprintFile } from '../../data/fingerprint.ts';
 import { cutLogAfter } from '../../run/append-log.ts';
@@ -126,7 +125,7 @@ export class LabelFolder {
 }
 
 async function hashInputs({ model, data }: LabelOptions): Promise<Inputs> {
-  const inputs: Inputs = { model: await hashFolder(await locateModel(model)) };
+  const inputs: Inputs = { model: await hashModel(await locateModel(model)) };
   for (const [i, file] of data.entries()) inputs[`data ${i + 1}`] = (await fingerprintFile(file)).sha256;
   return inputs;
 }
