@@ -107,6 +107,31 @@ describe('an estimate', () => {
     expect(other.memoryBytes - sft.memoryBytes).toBeGreaterThanOrEqual(least);
   });
 
+  it('counts the completions of a group, and every pass over them', async () => {
+    const grpo = (name: string, more: string) => `
+  ${name}: { command: grpo, model: '\${sft}', reward: ['\${reward}'], data: ['\${data}/prompts.jsonl'], ${more} }`;
+    const found = await forecasts(
+      `${prompts}${grpo('few', 'group-size: 4')}${grpo('many', 'group-size: 16')}${grpo('often', 'group-size: 4, iterations: 3')}`,
+    );
+    const [few, many, often] = ['few', 'many', 'often'].map((name) => found.get(name)!.seconds - start);
+    expect(many / few).toBeCloseTo(4, 6);
+    expect(often).toBeGreaterThan(few);
+  });
+
+  it('has no optimiser states of the base under an adapter, until it is merged', async () => {
+    const sft = (name: string, model: string, more = '') => `
+  ${name}: { command: sft, model: '\${${model}}', data: ['\${data}/instructions.jsonl'], batch-size: 8, micro-batch-tokens: 512${more} }`;
+    const found = await forecasts(
+      `${prompts}${sft('lora', 'base', ', lora-rank: 2')}${sft('on', 'lora')}
+  merged: { command: merge, model: '\${lora}' }${sft('whole', 'merged')}`,
+    );
+    const [full, lora, on, whole] = ['sft', 'lora', 'on', 'whole'].map((name) => found.get(name)!);
+    // 8 × 4 bytes of each parameter against 3 × 4.
+    expect(full.memoryBytes - lora.memoryBytes).toBeGreaterThan(4 * 4 * full.parameters!);
+    expect([on, whole].map(({ memoryBytes }) => memoryBytes)).toEqual([lora.memoryBytes, full.memoryBytes]);
+    expect(lora.seconds).toBeLessThan(full.seconds);
+  });
+
   it('counts no epoch that --max-steps cuts off', async () => {
     const found = await forecasts(
       `${prompts}${ppo('three', 'epochs: 3, max-steps: 5')}${ppo('thirty', 'epochs: 30, max-steps: 5')}`,

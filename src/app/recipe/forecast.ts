@@ -4,8 +4,13 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type ModelSizes, sizesOfModel, sizesOfNewModel } from '../stages/model-sizes.ts';
-import { modelsHeld } from '../stages/models-held.ts';
+import {
+  adapterParametersOf,
+  type ModelSizes,
+  sizesOfModel,
+  sizesOfNewModel,
+} from '../stages/model-sizes.ts';
+import { type HeldModels, modelsHeld } from '../stages/models-held.ts';
 import { type PipelineStage, readPipelineIfThere } from './pipeline-file.ts';
 import type { Plan, PlannedStage } from './plan-pipeline.ts';
 import { namesReferredTo, textsOf } from './references.ts';
@@ -91,12 +96,17 @@ class RoughModel {
   /** Time = arithmetic / its usual rate; memory = weights, moments and the activations of a micro-batch. */
   forecast(stage: PlannedStage, sizes: ModelSizes | undefined): Forecast {
     if (!sizes) return { seconds: makingSeconds(stage), memoryBytes: programBytes, basis: 'estimated' };
-    const { trained, frozen, passes } = modelsOf(stage);
     const { parameters } = sizes;
+    const adapter = adapterOf(stage, sizes);
+    const { trained, frozen, passes } = modelsOf(stage, adapter !== undefined);
     const { completions, read, learnt } = this.workOf(stage);
-    const training = (parameters * (6 * trained * learnt + 2 * passes * read)) / trainingFlops;
+    // A frozen base passes gradients on and has none of its own.
+    const perToken = adapter === undefined ? 6 : 4;
+    const training = (parameters * (perToken * trained * learnt + 2 * passes * read)) / trainingFlops;
     const sampling = (2 * parameters * completions * tokensPerCompletion) / samplingFlops;
-    const weights = 4 * parameters * (8 * trained + 3 * frozen);
+    // Adapters stand on one base, which no optimiser has states of.
+    const bases = adapter === undefined || trained === 0 ? frozen : frozen + 1;
+    const weights = 4 * (8 * trained * (adapter ?? parameters) + 3 * bases * parameters);
     const memoryBytes = engineBytes + weights + activationBytes(stage, sizes);
     return { seconds: startSeconds + training + sampling, memoryBytes, basis: 'estimated' };
   }
@@ -104,7 +114,8 @@ class RoughModel {
   /** Completions that are generated; tokens of what is read as a whole and of what is learnt from, by each model. */
   private workOf(stage: PlannedStage): { completions: number; read: number; learnt: number } {
     const number = (option: string, otherwise = 1) => numberOf(stage, option, otherwise);
-    const { textsPerRow = 1, generates } = stage.command.work;
+    const { command, options } = stage;
+    const { textsPerRow = 1, generates } = command.work;
     const rowTokens = tokensOfRow(stage);
     const rows = (this.rowsOf(stage) * textsPerRow * tokensPerText) / rowTokens;
     const most = number('maxSteps', Number.POSITIVE_INFINITY) * number('batchSize');
@@ -113,8 +124,8 @@ class RoughModel {
     // An online method completes a prompt anew in every epoch, and learns from all of its completions.
     const isOnline = generates === 'online';
     const asked = isOnline ? used : rows * number('rounds');
-    const completions = asked * number('samples');
-    const learnt = isOnline ? completions * number('ppoEpochs') : used;
+    const completions = asked * (command.work.completions?.(options) ?? 1);
+    const learnt = isOnline ? completions * (command.work.passes?.(options) ?? 1) : used;
     return { completions, read: completions * tokensPerText, learnt: learnt * tokensPerText };
   }
 
@@ -123,7 +134,10 @@ class RoughModel {
     const [name] = namesReferredTo(stage.words.model);
     if (name === undefined) return this.newModelSizes(stage);
     const maker = this.stageNamed(name);
-    return maker ? this.sizesOf(maker) : this.given.get(name);
+    if (!maker) return this.given.get(name);
+    const sizes = this.sizesOf(maker);
+    const { makesWholeModel } = maker.command.work;
+    return sizes && { ...sizes, adapterParameters: makesWholeModel ? undefined : adapterOf(maker, sizes) };
   }
 
   /** Of a model that the stage makes. */
@@ -154,11 +168,23 @@ class RoughModel {
   }
 }
 
-/** Models that learn and models that do not; passes over whole texts besides training. */
-function modelsOf({ command, options }: PlannedStage): { trained: number; frozen: number; passes: number } {
+/** Parameters of the adapter that a stage trains or reads; undefined where it has none. */
+function adapterOf({ options }: PlannedStage, sizes: ModelSizes): number | undefined {
+  return adapterParametersOf(options, sizes) ?? sizes.adapterParameters;
+}
+
+/**
+ * Models that learn and models that do not; passes over whole texts besides training. Over an adapter a model without a
+ * name is its base, which is there already.
+ */
+function modelsOf(
+  { command, options }: PlannedStage,
+  hasAdapter: boolean,
+): { trained: number; frozen: number; passes: number } {
   const held = modelsHeld(command, options);
+  const isOwn = (use: HeldModels) => !hasAdapter || use.weights === 'trained' || use.named.length > 0;
   const count = (weights: string) =>
-    held.filter((use) => use.weights === weights).reduce((sum, use) => sum + use.count, 0);
+    held.filter((use) => use.weights === weights && isOwn(use)).reduce((sum, use) => sum + use.count, 0);
   const passes = held.reduce((sum, use) => sum + use.count * (use.passes ?? 0), 0);
   return { trained: count('trained'), frozen: count('frozen'), passes };
 }

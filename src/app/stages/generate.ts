@@ -65,7 +65,7 @@ export const generate = defineStage({
     'sampleCompletions',
   ),
   models: [{ role: 'policy', option: 'model', weights: 'frozen' }],
-  work: { generates: 'once' },
+  work: { generates: 'once', completions: ({ samples }) => samples },
   progress: (event) =>
     event.type === 'progress' && event.total > 1
       ? { unit: 'completions', done: event.completions, total: event.total }

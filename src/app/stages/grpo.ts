@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { grpo as method } from '../../align/methods/grpo.ts';
 import { advantageScalings } from '../../align/objectives/advantages.ts';
 import { lossMeans } from '../../align/objectives/grpo.ts';
-import { groupModels, groupOptions } from './on-policy-options.ts';
+import { groupModels, groupOptions, groupWork } from './on-policy-options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
 import { trainingSchema } from './training-options.ts';
@@ -32,7 +32,7 @@ export const grpo = defineStage({
   }),
   job: jobOf<typeof method>(new URL('../../align/methods/grpo.js', import.meta.url), 'grpo'),
   models: groupModels,
-  work: { generates: 'online' },
+  work: groupWork,
   summary: ({ model, steps, tokensGenerated, alarms }) => [
     line(`${model}: ${steps} steps, ${tokensGenerated} tokens generated, ${alarms} alarms`),
   ],

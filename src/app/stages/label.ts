@@ -72,6 +72,7 @@ export const label = defineStage({
   models: [{ role: 'policy', option: 'model', weights: 'frozen' }],
   work: {
     generates: 'once',
+    completions: ({ samples }) => samples,
     makes: ({ samples, pairs = (samples * (samples - 1)) / 2 }, prompts) => ({
       preferences: prompts * decidedShare * pairs,
     }),

@@ -17,5 +17,6 @@ export const merge = defineStage({
   }),
   job: jobOf<typeof method>(new URL('../../align/evaluation/merge.js', import.meta.url), 'merge'),
   models: [{ role: 'policy', option: 'model', weights: 'frozen' }],
+  work: { makesWholeModel: true },
   summary: ({ out, modules }) => [line(`${out}: ${modules} modules merged`)],
 });

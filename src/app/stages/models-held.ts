@@ -21,7 +21,8 @@ export function modelsHeld({ models, options: specs }: Stage, options: Options):
     const holds = specs.find(({ name }) => name === use.option)?.holds;
     const named = modelsNamedBy(holds, texts);
     const weights = use.weights === 'shared' && named.length > 0 ? 'frozen' : use.weights;
-    return { ...use, weights, named, count: named.length || (use.isAlways ? 1 : 0) };
+    const isThere = typeof use.isAlways === 'function' ? use.isAlways(options) : use.isAlways;
+    return { ...use, weights, named, count: named.length || (isThere ? 1 : 0) };
   });
 }
 

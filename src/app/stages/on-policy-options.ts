@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { alarmActions } from '../../align/monitor/hacking.ts';
 import { anyTexts, text } from './options.ts';
 import { generationOptions, promptData, rewardOption } from './shared-options.ts';
-import type { ModelUse } from './stage.ts';
+import type { ModelUse, Work } from './stage.ts';
 import { adapterOptions, sharePrompts, trainingOptions } from './training-options.ts';
 
 const positive = z.number().positive();
@@ -82,6 +82,15 @@ export const groupOptions = {
 
 export const groupModels: readonly ModelUse[] = [
   { role: 'policy', option: 'model', weights: 'trained', passes: 1 },
-  { role: 'reference', option: 'reference', weights: 'frozen', passes: 1 },
+  {
+    ...{ role: 'reference', option: 'reference', weights: 'frozen', passes: 1 },
+    isAlways: ({ beta, klBudget }) => beta !== 0 || klBudget !== undefined,
+  },
   ...scoringModels,
 ];
+
+export const groupWork: Work<{ groupSize: number; iterations: number }> = {
+  generates: 'online',
+  completions: ({ groupSize }) => groupSize,
+  passes: ({ iterations }) => iterations,
+};

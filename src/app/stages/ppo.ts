@@ -48,7 +48,11 @@ export const ppo = defineStage({
     { role: 'reference', option: 'reference', weights: 'frozen', passes: 1, isAlways: true },
     ...scoringModels,
   ],
-  work: { generates: 'online' },
+  work: {
+    generates: 'online',
+    completions: ({ samples }) => samples,
+    passes: ({ ppoEpochs }) => ppoEpochs,
+  },
   summary: ({ model, steps, tokensGenerated, alarms }) => [
     line(`${model}: ${steps} steps, ${tokensGenerated} tokens generated, ${alarms} alarms`),
   ],

@@ -34,7 +34,7 @@ export const reject = defineStage({
     { role: 'policy', option: 'model', weights: 'trained' },
     { role: 'reward model', option: 'reward', weights: 'frozen', passes: 1 },
   ],
-  work: { generates: 'once' },
+  work: { generates: 'once', completions: ({ samples }) => samples },
   summary: ({ model, steps, rounds, klBound, loss }) => [
     table(
       ['round', 'mean reward', 'median', 'best', 'chosen', 'completions', 'prompts skipped'],

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { rloo as method } from '../../align/methods/rloo.ts';
-import { groupModels, groupOptions } from './on-policy-options.ts';
+import { groupModels, groupOptions, groupWork } from './on-policy-options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { line } from './summary.ts';
 import { trainingSchema } from './training-options.ts';
@@ -22,7 +22,7 @@ export const rloo = defineStage({
   }),
   job: jobOf<typeof method>(new URL('../../align/methods/rloo.js', import.meta.url), 'rloo'),
   models: groupModels,
-  work: { generates: 'online' },
+  work: groupWork,
   summary: ({ model, steps, tokensGenerated, alarms }) => [
     line(`${model}: ${steps} steps, ${tokensGenerated} tokens generated, ${alarms} alarms`),
   ],

@@ -18,7 +18,7 @@ export interface ModelUse {
    */
   weights: 'trained' | 'frozen' | 'shared';
   /** There even when the option names none: a new model, or a copy of the policy. */
-  isAlways?: boolean;
+  isAlways?: boolean | ((options: Readonly<Record<string, unknown>>) => boolean);
   /** Forward passes over every text besides those of training and generation. */
   passes?: number;
 }
@@ -29,6 +29,12 @@ export interface Work<Options> {
   textsPerRow?: number;
   /** Completions are generated once for each row, or `online`: anew in every step for its own prompts. */
   generates?: 'once' | 'online';
+  /** Completions of each row; default 1. */
+  completions?(options: Options): number;
+  /** How often an online stage learns from its completions; default 1. */
+  passes?(options: Options): number;
+  /** Its model has no adapter, whatever it is made from. */
+  makesWholeModel?: boolean;
   /** Rows of the files that it writes, by the file's stem, from the number of rows of its data. */
   makes?(options: Options, dataRows: number): Readonly<Record<string, number>>;
 }
