@@ -221,7 +221,8 @@ function rowSource(
     },
     describeStep,
     eventOf(measures, update) {
-      if (options.reference === undefined) warnOfStart(update, method.lossAtReference, emit);
+      if (options.reference === undefined && !policy.adapter?.dropout)
+        warnOfStart(update, method.lossAtReference, emit);
       return { metrics: method.metrics(measures, rowsOf(update.step)) };
     },
     files: report.files,

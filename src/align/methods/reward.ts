@@ -78,13 +78,17 @@ export async function reward(options: RewardOptions, context: JobContext<RunEven
     const known = await comparisons(opened, options, run);
     model.lineage = await lineageFrom([opened], known.report.files);
     const backend = await backendOf(context, options);
+    let quality: RewardReport | undefined;
     const source: StepSource = {
       ...rankingSource(model, known, options),
-      conclude: () => conclude(backend, model, known, options),
+      async conclude() {
+        quality = await conclude(backend, model, known, options);
+      },
     };
     const learner = new GradientLearner(backend, model, source, options);
     const result = await runTraining(learner, options, run.folder, context, 'reward');
-    const quality = result.outcome === 'done' ? await readReport(options.out) : undefined;
+    // A run that had finished before concludes nothing.
+    if (result.outcome === 'done') quality ??= await readReport(options.out);
     return {
       ...{ ...result, data: known.report },
       ...(quality && { quality }),
@@ -186,7 +190,7 @@ async function conclude(
   model: Model,
   { rows, heldOut, sftCompletions }: Comparisons,
   { out, seed, microBatchTokens: batchTokens, sharePrompts, sftCompletions: files }: RewardOptions,
-): Promise<void> {
+): Promise<RewardReport> {
   const score = (answers: readonly TokenRow[]) =>
     sequenceScores(backend, model, answers, { batchTokens, sharePrompts });
   const answers = sftCompletions ?? rows.flatMap((row) => row.completions);
@@ -198,14 +202,15 @@ async function conclude(
     rejected: { score: scores[2 * i + 1], tokens: answerLength(rejected) },
     strength,
   }));
-  if (backend.workers.rank > 0) return;
   const report: RewardReport = {
     statistics: { ...statistics, answers: files ?? 'training' },
     ...(pairs.length > 0 && rewardQuality(pairs)),
   };
+  if (backend.workers.rank > 0) return report;
   const file = join(out, reportFile);
   await diskFiles.write(`${file}.new`, [Buffer.from(`${JSON.stringify(toStored(report), null, 2)}\n`)]);
   await diskFiles.rename(`${file}.new`, file);
+  return report;
 }
 
 const reportFile = 'quality.json';

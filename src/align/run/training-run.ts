@@ -239,7 +239,11 @@ class TrainingRun {
 
   private async conclude(): Promise<void> {
     const reason = await this.learner.conclude?.();
-    if (reason !== undefined) this.stop({ reason, metrics: {} });
+    if (reason === undefined) return;
+    // The weights are other ones now, and nothing shall train them on.
+    this.stop({ reason, metrics: {} });
+    this.folder.makeDurable();
+    await this.saveState();
   }
 
   private stop({ reason, metrics }: { reason: string; metrics: Record<string, number> }): void {
@@ -248,10 +252,16 @@ class TrainingRun {
   }
 
   private async checkpoint(): Promise<void> {
-    const { step, tokens, loss, skipped, stopped, learner, folder } = this;
+    const { step, folder } = this;
     this.savedStep = step;
     if (folder.isFollowed) return;
     this.announceCheckpoint();
+    await this.saveState();
+  }
+
+  private async saveState(): Promise<void> {
+    const { step, tokens, loss, skipped, stopped, learner, folder } = this;
+    if (folder.isFollowed) return;
     const { tensors, rest } = await learner.state();
     const state: StoredState = { tokens, loss, skipped, stopped, files: [...learner.files], learner: rest };
     const training: TrainingState = { step, model: learner.model, optimizer: tensors, state };
