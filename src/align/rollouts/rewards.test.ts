@@ -75,6 +75,13 @@ describe('rewards', () => {
     expect([...(await rewards.score(answers))]).toEqual([1, 1, 1]);
   });
 
+  it('are told of it when another reward of the run cannot be loaded', async () => {
+    const backend = await openBackend({ threads: 1 });
+    const [closings] = await score(from('closed'));
+    await expect(loadRewards([from('closed'), from('absent')], backend, policy)).rejects.toThrow('absent');
+    expect((await score(from('closed')))[0]).toBe(closings + 1);
+  });
+
   it("are a model's raw scores, or these on the scale of its statistics", async () => {
     const backend = await openBackend({ threads: 1 });
     const tokens = answers.map((each) => each.tokens);

@@ -80,7 +80,15 @@ export async function loadRewards(
   scoring: RewardScoring = {},
 ): Promise<Rewards> {
   const members: RewardMember[] = [];
-  for (const spec of specs) members.push(await loadMember(spec, backend, policy, scoring));
+  const close = async () => {
+    for (const member of members) await member.close();
+  };
+  try {
+    for (const spec of specs) members.push(await loadMember(spec, backend, policy, scoring));
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
     members,
     async score(answers) {
@@ -91,9 +99,7 @@ export async function loadRewards(
       }
       return sum;
     },
-    async close() {
-      for (const member of members) await member.close();
-    },
+    close,
   };
 }
 
