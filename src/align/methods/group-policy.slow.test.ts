@@ -1,42 +1,24 @@
 // GRPO and RLOO on a tiny model whose reward is the share of vowels.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RewardSpecs } from '../rollouts/on-policy.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
-import {
-  saveTinyModel,
-  timelessLog,
-  tinyConfig,
-  trainedBytes,
-  trainingDefaults,
-} from '../run/testing/tiny-run.ts';
+import { timelessLog, trainedBytes } from '../run/testing/tiny-run.ts';
 import { type GrpoOptions, grpo } from './grpo.ts';
 import { rloo } from './rloo.ts';
+import { groupDefaults, type TinyWorld, tinyWorld } from './testing/tiny-on-policy.ts';
 
 let root: string;
-let data: string;
+let world: TinyWorld;
 let runs = 0;
 let events: RunEvent[];
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'heed-groups-'));
-  // Every twentieth token ends a completion, so that even a random model's end.
-  const eos = [2, ...Array.from({ length: 14 }, (_, i) => 5 + 20 * i)];
-  const config = tinyConfig('llama', { initializerRange: 0.2, tokens: { pad: 0, bos: 1, eos } });
-  await saveTinyModel(join(root, 'policy'), config);
-  data = join(root, 'prompts.jsonl');
-  const words = ['red', 'blue', 'cat', 'dog', 'sun', 'moon'];
-  writeFileSync(data, words.map((word) => `${JSON.stringify({ prompt: `${word} runs`, word })}\n`).join(''));
-  writeFileSync(
-    join(root, 'rewards.js'),
-    `const count = (text, letters) => (text.match(letters) ?? []).length;
-     export const vowels = (rows) => rows.map(({ completion }) => count(completion, /[aeiou]/g) / 10);
-     export const ofRed = (rows) => rows.map(({ completion, row }) => row.word === 'red' ? completion.length : 1);
-     export const nothing = (rows) => rows.map(() => 0);`,
-  );
+  world = await tinyWorld(root, { ending: 20 });
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 beforeEach(() => {
@@ -45,7 +27,7 @@ beforeEach(() => {
 
 type Method = 'grpo' | 'rloo';
 const newRun = () => join(root, `run-${runs++}`);
-const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
+const reward = (name: string) => ({ module: world.rewards, name });
 
 /** By default 6 steps of 16 completions. @param stopAfter aborts when that step is heard */
 async function train(
@@ -59,17 +41,10 @@ async function train(
     events.push(event);
     if (event.type === 'step' && event.step === stopAfter) controller.abort();
   };
-  const common = {
-    ...{ ...trainingDefaults, model: join(root, 'policy'), data: [data], out, epochs: 4 },
-    ...{ template: 'none', reward: ['…'], watch: [], ensemble: [], batchSize: 4, groupSize: 4 },
-    ...{ maxTokens: 10, temperature: 1, generationBatchSize: 16, microBatchTokens: 64, iterations: 1 },
-    ...{ beta: 0.05, clipLow: 0.2, clipHigh: 0.2, maskTruncated: false, onAlarm: 'warn' },
-  } as const;
-  const rewards = { reward: [reward('vowels')], watch: [], ensemble: [], ...specs };
-  const context = { emit, signal: controller.signal };
-  if (method === 'rloo') return rloo({ ...common, ...options, specs: rewards } as never, context);
-  const own = { advantageScaling: 'group', lossMean: 'token', klIn: 'loss' } as const;
-  return grpo({ ...common, ...own, ...options, specs: rewards } as never, context);
+  const { model, data } = world;
+  const rewards = { reward: [reward('share')], watch: [], ensemble: [], ...specs };
+  const given = { ...groupDefaults, model, data, out, ...options, specs: rewards };
+  return (method === 'rloo' ? rloo : grpo)(given, { emit, signal: controller.signal });
 }
 
 const steps = () => events.filter((event): event is StepEvent => event.type === 'step');
@@ -149,6 +124,7 @@ describe.each(['grpo', 'rloo'] as const)('%s', (method) => {
 
   it.each([
     ['a group of one', { groupSize: 1 }, /--group-size: expected 2 or more/],
+    ['the score of a rule that there is not', { missingEosScore: -5 }, /--missing-eos-score.*-5 alone/],
     ['a β that nothing adapts', { onAlarm: 'raise-beta' }, /--on-alarm: expected warn, stop or rollback/],
   ] as [string, Partial<GrpoOptions>, RegExp][])('refuses %s', async (_, options, message) => {
     await expect(train(method, newRun(), options)).rejects.toThrow(message);

@@ -1,38 +1,24 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel, saveModel } from '../../language/checkpoint/checkpoint.ts';
+import { readSafetensorsHeader } from '../../language/checkpoint/safetensors.ts';
 import { Tokenizer } from '../../language/text/tokenizer.ts';
 import type { RunEvent, StepEvent } from '../run/events.ts';
-import {
-  saveTinyModel,
-  timelessLog,
-  tinyConfig,
-  trainedBytes,
-  trainingDefaults,
-} from '../run/testing/tiny-run.ts';
+import { saveTinyModel, timelessLog, tinyConfig, trainedBytes } from '../run/testing/tiny-run.ts';
 import { type PpoOptions, ppo, type RewardSpecs } from './ppo.ts';
+import { ppoDefaults, type TinyWorld, tinyWorld } from './testing/tiny-on-policy.ts';
 
 let root: string;
-let data: string;
+let world: TinyWorld;
 let runs = 0;
 let events: RunEvent[];
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'heed-ppo-'));
-  await saveTinyModel(join(root, 'policy'), tinyConfig('llama', { initializerRange: 0.2 }));
-  data = join(root, 'prompts.jsonl');
-  const words = ['red', 'blue', 'cat', 'dog', 'sun', 'moon'];
-  writeFileSync(data, words.map((word) => `${JSON.stringify({ prompt: `${word} runs`, word })}\n`).join(''));
-  writeFileSync(
-    join(root, 'rewards.js'),
-    `export const vowels = (answers) => answers.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);
-     export const broken = () => { throw new Error('rewarded'); };
-     export const words = (answers) => answers.map(({ row }) => row.word.length);
-     export const nothing = (answers) => answers.map(() => 0);`,
-  );
+  world = await tinyWorld(root);
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 beforeEach(() => {
@@ -40,7 +26,7 @@ beforeEach(() => {
 });
 
 const newRun = () => join(root, `run-${runs++}`);
-const reward = (name: string) => ({ module: join(root, 'rewards.js'), name });
+const reward = (name: string) => ({ module: world.rewards, name });
 
 /** By default 6 steps of 8 answers. @param stopAfter aborts when that step is heard, or at once */
 async function train(
@@ -54,27 +40,10 @@ async function train(
     events.push(event);
     if (event.type === 'step' && event.step === stopAfter) controller.abort();
   };
-  const defaults: PpoOptions = {
-    ...{ ...trainingDefaults, model: join(root, 'policy'), data: [data], out, epochs: 4 },
-    ...{
-      template: 'none',
-      reward: ['…'],
-      watch: [],
-      ensemble: [],
-      batchSize: 4,
-      samples: 2,
-      maxTokens: 10,
-      temperature: 1,
-    },
-    ...{ generationBatchSize: 8, ppoEpochs: 2, miniBatchSize: 4, microBatchTokens: 64 },
-    ...{ valueLearningRate: 3e-3, beta: 0.05, klEstimator: 'k1', klHorizon: 100, gamma: 1, lambda: 0.95 },
-    ...{ clipRange: 0.2, valueClipRange: 0.2, missingEos: 'subtract', missingEosScore: 0 },
-    ...{ whitenAdvantages: true, whitenRewards: false, onAlarm: 'warn' },
-  };
-  return ppo(
-    { ...defaults, ...options, specs: { reward: [reward('vowels')], watch: [], ensemble: [], ...specs } },
-    { emit, signal: controller.signal },
-  );
+  const { model, data } = world;
+  const rewards = { reward: [reward('vowels')], watch: [], ensemble: [], ...specs };
+  const context = { emit, signal: controller.signal };
+  return ppo({ ...ppoDefaults, model, data, out, ...options, specs: rewards }, context);
 }
 
 const steps = () => events.filter((event): event is StepEvent => event.type === 'step');
@@ -144,7 +113,7 @@ describe('the KL penalty', () => {
     // As the reference is the policy at its start, the first step's KL is that of the saved weights.
     const options = {
       model: join(out, 'model'),
-      reference: join(root, 'policy'),
+      reference: world.model,
       maxSteps: 1,
       batchSize: 32,
     };
@@ -156,14 +125,16 @@ describe('the KL penalty', () => {
   it('holds the limit after the last update too, which no rollouts follow', async () => {
     const out = newRun();
     const far = { beta: 0, learningRate: 0.03, warmupRatio: 0, maxSteps: 1, klBudget: 0.5 };
-    const { stopped } = await train(out, far);
+    const whole = await train(out, far);
+    const { stopped } = whole;
     expect(stopped).toMatch(
       /beyond the limit of 0.5, after the last update: back to the weights after 0 steps/,
     );
-    const [start, end] = await Promise.all(
-      [join(root, 'policy'), join(out, 'model')].map((path) => loadModel(path)),
-    );
+    const [start, end] = await Promise.all([world.model, join(out, 'model')].map((path) => loadModel(path)));
     expect(end.parameters).toEqual(start.parameters);
+    // Which no resumption trains on, and which none forgets.
+    for (const maxSteps of [1, 4])
+      expect(await train(out, { ...far, maxSteps, resume: true })).toEqual(whole);
   });
 
   it('holds the KL near its target when beta adapts', async () => {
@@ -210,10 +181,19 @@ describe('the reward', () => {
 });
 
 describe('the value model', () => {
+  it('is stored in the type of the policy', async () => {
+    const run = newRun();
+    await train(run, { maxSteps: 1, dtype: 'BF16' });
+    for (const model of ['model', 'value-model']) {
+      const { entries } = await readSafetensorsHeader(join(run, model, 'model.safetensors'));
+      expect(new Set([...entries.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']));
+    }
+  });
+
   it.each([1, 2])(
     'begins as a reward model of weight %i, on the scale on which it is paid',
     async (weight) => {
-      const policy = await loadModel(join(root, 'policy'));
+      const policy = await loadModel(world.model);
       const parameters = new Map(policy.parameters);
       parameters.set('score.weight', new Float32Array(32).fill(0));
       parameters.set('score.bias', Float32Array.of(5));

@@ -11,11 +11,7 @@ import type { StepResult, UpdateStep } from '../../engine/optimizer/update-step.
 import type { Backend } from '../../engine/runtime/backend.ts';
 import { backendOf, type JobContext } from '../../engine/runtime/job.ts';
 import { type Model, saveModel } from '../../language/checkpoint/checkpoint.ts';
-import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
-import { openWeights } from '../../language/checkpoint/open-model.ts';
 import type { NamedTensor } from '../../language/checkpoint/safetensors.ts';
-import { headBias, headWeight } from '../../language/model/scalar-head.ts';
-import { copyWeights } from '../../language/model/weights.ts';
 import type { Fingerprint } from '../data/fingerprint.ts';
 import {
   compareWithGeneration,
@@ -50,6 +46,7 @@ import { openRun } from '../run/open-run.ts';
 import type { RoleModel } from '../run/role-memory.ts';
 import { type Learner, type RunResult, runTraining, type Update } from '../run/training-run.ts';
 import { tokenStatistics, tokenValues } from '../scoring/heads.ts';
+import { startingValueModel } from './value-model.ts';
 
 export type { RewardSpecs } from '../rollouts/on-policy.ts';
 
@@ -128,41 +125,6 @@ function requireMeaning({ beta, klTarget, onAlarm, missingEos, missingEosScore =
   }
 }
 
-/**
- * The value model begins as the first reward model, on the scale of the rewards (weight · (raw − mean) / deviation);
- * without one, as the policy with a head of zeros, which expects nothing.
- */
-async function startingValueModel(
-  { valueModel }: PpoOptions,
-  { reward }: RewardSpecs,
-  { policy, bases }: Participants,
-): Promise<Model> {
-  const { config } = policy;
-  const rewardModel = reward.find((spec) => 'model' in spec);
-  const from = valueModel ?? rewardModel?.model;
-  if (from === undefined) return withHeadOfZeros(policy);
-  const { model } = await openWeights(from, { expectKind: ['reward', 'value'], bases });
-  requireOneGraph(`the value model ${from}`, model, policy);
-  const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
-  const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
-  const parameters = new Map(model.parameters);
-  const [bias] = parameters.get(headBias) ?? [0];
-  parameters.set(
-    headWeight,
-    parameters.get(headWeight)!.map((weight) => weight * scale),
-  );
-  parameters.set(headBias, Float32Array.of((bias - mean) * scale));
-  return { kind: 'value', config, adapter: model.adapter, base: model.base, parameters };
-}
-
-function withHeadOfZeros({ config, adapter, base, parameters }: Model): Model {
-  const headed = new Map(parameters)
-    .set(headWeight, new Float32Array(config.hiddenSize))
-    .set(headBias, new Float32Array(1));
-  headed.delete('lm_head.weight');
-  return copyWeights({ kind: 'value', config, adapter, base, parameters: headed });
-}
-
 interface Estimates {
   advantages: Float64Array[];
   returns: Float64Array[];
@@ -202,7 +164,7 @@ class PpoLearner implements Learner {
     const scores = await scoreRollouts(parts.rewards, rollouts, options);
     const { miniBatches, statistics } = await this.statisticsOf(rollouts);
     const kl = rolloutTokenKl(options.klEstimator, statistics);
-    if (step === 0 && parts.isOwnReference) requireZeroKlAtStart(kl);
+    if (step === 0 && parts.isOwnReference) requireZeroKlAtStart(kl, wing.toleranceNats);
     const estimates = this.estimate(scores, kl, statistics);
     const { metrics, warnings } = await this.describe(rollouts, scores, kl, statistics, estimates);
     for (const message of warnings) record({ type: 'warning', step: step + 1, message });
@@ -252,7 +214,7 @@ class PpoLearner implements Learner {
     statistics: Statistics,
     estimates: Estimates,
   ): Promise<{ policy: StepResult[]; value: StepResult[] }> {
-    const { options, totalSteps, trainers } = this;
+    const { options, totalSteps, trainers, wing } = this;
     const results: { policy: StepResult[]; value: StepResult[] } = { policy: [], value: [] };
     const share = learningRateAt({ ...options, learningRate: 1 }, step, totalSteps);
     const passes = { seed: options.seed, step, passes: options.ppoEpochs };
@@ -261,7 +223,7 @@ class PpoLearner implements Learner {
       const updated = await trainers.policy.step(policy, share * options.learningRate);
       const { approximateKl, ratioSquaredDeviation } = updated.measures;
       if (results.policy.length === 0) {
-        requireUnitRatioAtStart(step, { approximateKl, ratioSquaredDeviation });
+        requireUnitRatioAtStart(step, { approximateKl, ratioSquaredDeviation }, wing.toleranceNats);
       }
       results.policy.push(updated);
       results.value.push(await trainers.value.step(value, share * options.valueLearningRate));
@@ -327,7 +289,11 @@ class PpoLearner implements Learner {
     });
     const penalties = Float64Array.from(kl, (row) => -this.beta * sum(row));
     const variance = explainedVariance(values, returns);
-    const warnings = [difference.warning, equalScoresWarning(scores), negativeKlWarning(sequenceKls)];
+    const warnings = [
+      difference.warning,
+      equalScoresWarning(scores),
+      negativeKlWarning(sequenceKls, this.wing.toleranceNats),
+    ];
     return {
       metrics: {
         'objective/kl': mean(sequenceKls),
@@ -388,8 +354,10 @@ class PpoLearner implements Learner {
     const { options, parts, valueModel, wing } = this;
     const { tokenizerFiles, lineage } = parts.policy;
     await this.trainers.value.download();
-    if (this.isFirstWorker)
-      await saveModel(join(options.out, 'value-model'), { ...valueModel, tokenizerFiles, lineage });
+    if (this.isFirstWorker) {
+      const saved = { ...valueModel, tokenizerFiles, lineage };
+      await saveModel(join(options.out, 'value-model'), saved, { dtype: options.dtype });
+    }
     if (options.klBudget === undefined) return undefined;
     const { statistics } = await this.statisticsOf(await wing.rollouts(this.totalSteps));
     const reason = wing.health.beyondLimit(mean(sequenceKl(rolloutTokenKl('k1', statistics))));

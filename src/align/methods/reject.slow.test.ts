@@ -1,4 +1,12 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -34,7 +42,9 @@ beforeAll(async () => {
   writeFileSync(
     rewards,
     `export const vowels = (answers) => answers.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);
-     export const ofRow = (answers) => answers.map(({ row }) => row.wanted);`,
+     export const ofRow = (answers) => answers.map(({ row }) => row.wanted);
+     import { appendFileSync } from 'node:fs';
+     export const close = () => appendFileSync(new URL('closed', import.meta.url), 'x');`,
   );
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -115,6 +125,14 @@ describe('rejection sampling', () => {
     expect(begins.map(({ metrics }) => metrics?.round)).toEqual([1, 2]);
     expect(begins.map(({ learningRate }) => learningRate)).toEqual([3e-3, 3e-3]);
     expect(steps().at(-1)!.epoch).toBeGreaterThanOrEqual(2);
+  });
+
+  it('closes its rewards, also when it fails', async () => {
+    const closings = () => (existsSync(join(root, 'closed')) ? readFileSync(join(root, 'closed')).length : 0);
+    const before = closings();
+    await train(newRun(), { rounds: 1 });
+    await expect(train(newRun(), { reward: ['ofRow'] })).rejects.toThrow('round 1');
+    expect(closings()).toBe(before + 2);
   });
 
   it('refuses prompts whose answers are all worth the same', async () => {

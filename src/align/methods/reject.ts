@@ -83,16 +83,19 @@ export async function reject(
     const bases = frozenBases();
     const prompted = await loadPromptedPolicy(options, modelsIn(named), run.setAside, bases);
     const rewards = await loadRewards(named, backend, prompted.policy, { bases });
-    const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
-    const learner = new RejectLearner(options, prompted, samples, rewards, backend);
-    const result = await runTraining(learner, options, run.folder, context, 'reject');
-    await rewards.close();
-    const rounds = learner.rounds.map(({ figures }) => figures);
-    return {
-      ...{ ...result, rounds, klBound: bestOfNKlBound(options.samples) },
-      tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
-      tokensTrained: result.tokens,
-    };
+    try {
+      const samples = await RoundSamples.open(options, prompted, rewards, backend, context.signal);
+      const learner = new RejectLearner(options, prompted, samples, rewards, backend);
+      const result = await runTraining(learner, options, run.folder, context, 'reject');
+      const rounds = learner.rounds.map(({ figures }) => figures);
+      return {
+        ...{ ...result, rounds, klBound: bestOfNKlBound(options.samples) },
+        tokensGenerated: rounds.reduce((sum, round) => sum + round.tokensGenerated, 0),
+        tokensTrained: result.tokens,
+      };
+    } finally {
+      await rewards.close();
+    }
   } finally {
     run.close();
   }
@@ -169,6 +172,8 @@ class RejectLearner implements Learner {
 
   /** The choice among the samples of all rounds so far, and a fine-tuning on it from the weights as they are. */
   private async beginTuning(): Promise<void> {
+    // The next one begins with the weights that this one made, wherever they lie.
+    await this.tuning?.download();
     await this.tuning?.close();
     const { options, prompted, model } = this;
     const index = this.rounds.length;
@@ -181,7 +186,7 @@ class RejectLearner implements Learner {
     const demonstrations = demonstrationSource(rows, prompted.files, model, tuned);
     const source = windowStepSource(model, demonstrations, options.microBatchTokens);
     this.rounds.push({ figures, start: this.stepsKnown, steps: source.totalSteps });
-    this.tuning = new GradientLearner(this.backend, model, source, options);
+    this.tuning = new GradientLearner(this.backend, model, source, tuned);
   }
 
   async state(): Promise<{ tensors: NamedTensor[]; rest: object }> {

@@ -3,6 +3,7 @@
 // (masks off by one, other temperatures, dropout, stale weights) break one of the first three.
 
 import { UserError } from '../../engine/errors.ts';
+import type { Device } from '../../engine/runtime/backend.ts';
 import { type Rows, requireSameRows } from '../objectives/requirements.ts';
 
 interface TokenPlace {
@@ -10,18 +11,27 @@ interface TokenPlace {
   token: number;
 }
 
+/** In float32, by rounding alone. */
+const roundingNats = 1e-4;
+
 /**
- * Before the first update the policy is the reference, computed by the same graph: their difference is 0, not
- * nearly 0.
+ * How far log-probabilities of one token by one model may differ between two graphs, nats. The CPU's kernels compute a
+ * value alike in every graph; a device's kernels are fused and tiled by what stands around it.
+ */
+export const graphToleranceNats = (device: Device): number => (device === 'cpu' ? 0 : roundingNats);
+
+/**
+ * Before the first update the policy is the reference: their difference is 0, on the CPU exactly.
  * @param klPerToken estimates (any estimator) at step 0, nats
+ * @param toleranceNats see `graphToleranceNats`
  * @throws UserError naming the first token at which it is not 0; ShapeError unless the rows agree
  */
-export function requireZeroKlAtStart(klPerToken: Rows): void {
-  const place = findToken(klPerToken, (kl) => kl !== 0);
+export function requireZeroKlAtStart(klPerToken: Rows, toleranceNats = 0): void {
+  const place = findToken(klPerToken, (kl) => !(Math.abs(kl) <= toleranceNats));
   if (!place) return;
   throw new UserError({
     where: `step 0: KL to the reference, completion ${place.row}, token ${place.token}`,
-    expected: 'exactly 0, because policy and reference are still the same model',
+    expected: `${exactly(0, toleranceNats)}, because policy and reference are still the same model`,
     found: `${klPerToken[place.row][place.token]} nats`,
     advice:
       'the model that training starts from as the reference, and one temperature, mask and padding for both',
@@ -29,26 +39,26 @@ export function requireZeroKlAtStart(klPerToken: Rows): void {
 }
 
 /**
- * In the first mini-batch of a rollout batch nothing has been updated: every ratio is 1, not nearly 1.
+ * In the first mini-batch of a rollout batch nothing has been updated: every ratio is 1, on the CPU exactly.
  * @param measures of `policyLoss`, of that mini-batch: ½(log π − log π_old)² and (ρ − 1)², means over tokens
- * @throws UserError unless both are exactly 0
+ * @param toleranceNats see `graphToleranceNats`
+ * @throws UserError unless both are 0, or come of differences within the tolerance
  */
 export function requireUnitRatioAtStart(
   step: number,
   measures: { approximateKl: number; ratioSquaredDeviation: number },
+  toleranceNats = 0,
 ): void {
   const { approximateKl, ratioSquaredDeviation } = measures;
-  if (approximateKl === 0 && ratioSquaredDeviation === 0) return;
+  if (Math.sqrt(2 * approximateKl) <= toleranceNats && Math.sqrt(ratioSquaredDeviation) <= toleranceNats)
+    return;
   throw new UserError({
     where: `step ${step}: probability ratios of the first mini-batch`,
-    expected: 'exactly 1, because nothing has been updated since the rollouts were scored',
+    expected: `${exactly(1, toleranceNats)}, because nothing has been updated since the rollouts were scored`,
     found: `(ρ − 1)² = ${ratioSquaredDeviation}, ½(log π − log π_old)² = ${approximateKl} on average`,
     advice: 'old log-probabilities recomputed by the training graph with the same weights, rows and padding',
   });
 }
-
-/** In float32, by rounding alone. */
-const generationToleranceNats = 1e-4;
 
 export interface GenerationDifference {
   /** Nats per token. */
@@ -96,7 +106,7 @@ function summarise(differences: Rows): GenerationDifference {
     throw new UserError({ where: 'generation', expected: 'at least one token', found: 'none' });
   }
   const result = { largest, mean: sum / count, place };
-  if (largest <= generationToleranceNats) return result;
+  if (largest <= roundingNats) return result;
   const warning =
     `generation and training disagree by ${largest.toExponential(1)} nats on a token (completion ${place.row}, token ` +
     `${place.token}; mean ${result.mean.toExponential(1)}; expected at most 1e-4): the rollouts come from another ` +
@@ -129,18 +139,22 @@ const chanceErrors = 3;
  * A KL is never negative; the mean of its estimates may be by chance only, where the completions were drawn from the
  * very distribution that scored them. Beyond that, something else was sampled (top-k, another temperature).
  * @param sequenceKls Σ(log π − log π_ref) of each completion, nats
+ * @param toleranceNats see `graphToleranceNats`
  */
-export function negativeKlWarning(sequenceKls: ArrayLike<number>): string | undefined {
+export function negativeKlWarning(sequenceKls: ArrayLike<number>, toleranceNats = 0): string | undefined {
   const values = Array.from(sequenceKls);
   const mean = values.reduce((sum, kl) => sum + kl, 0) / values.length;
   const variance = values.reduce((sum, kl) => sum + (kl - mean) ** 2, 0) / (values.length - 1);
   const standardError = Math.sqrt(variance / values.length);
-  if (values.length < 2 || mean >= -chanceErrors * standardError) return undefined;
+  if (values.length < 2 || mean >= -Math.max(chanceErrors * standardError, toleranceNats)) return undefined;
   return (
     `the KL to the reference is ${mean.toPrecision(3)} ± ${standardError.toPrecision(2)} nats, below 0: the ` +
     'completions were not sampled from the distribution that scored them (top-k, top-p or another temperature?)'
   );
 }
+
+const exactly = (value: number, tolerance: number): string =>
+  tolerance === 0 ? `exactly ${value}` : `${value} to ${tolerance}`;
 
 function findToken(rows: Rows, test: (value: number) => boolean): TokenPlace | undefined {
   let found: TokenPlace | undefined;

@@ -213,8 +213,9 @@ function groupLearner(
   /** Before the first update of a step nothing has changed since the completions were drawn. */
   function requireStart(step: number, { measures }: StepResult): void {
     const { ratioSquaredDeviation, kl } = measures;
-    requireUnitRatioAtStart(step, { approximateKl: 0, ratioSquaredDeviation });
-    if (step === 0 && parts.isOwnReference && kl !== undefined) requireZeroKlAtStart([[kl]]);
+    requireUnitRatioAtStart(step, { approximateKl: 0, ratioSquaredDeviation }, wing.toleranceNats);
+    if (step > 0 || !parts.isOwnReference || kl === undefined) return;
+    requireZeroKlAtStart([[kl]], wing.toleranceNats);
   }
 
   async function describe(experience: Experience) {
@@ -245,7 +246,7 @@ function groupLearner(
     const warnings = [
       difference ? difference.warning : undefined,
       equalScoresWarning(scores),
-      sequenceKls && negativeKlWarning(sequenceKls),
+      sequenceKls && negativeKlWarning(sequenceKls, wing.toleranceNats),
     ].filter((warning) => warning !== undefined);
     return {
       metrics: { ...metrics, repetition, distinct_2, novelty },

@@ -15,6 +15,7 @@ import { limitsFor } from '../data/packing.ts';
 import type { PromptTemplate } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
 import type { AlarmAction } from '../monitor/hacking.ts';
+import { graphToleranceNats } from '../monitor/invariants.ts';
 import type { ReferenceCompletion } from '../monitor/signals.ts';
 import type { AdapterOptions } from '../run/adapter-options.ts';
 import type { OptimizerOptions } from '../run/gradient-learner.ts';
@@ -98,11 +99,15 @@ interface Loading {
   parents?: readonly string[];
 }
 
-/** Ratios are between log-probabilities of one and the same policy. */
-function requireNoDropout({ loraDropout = 0 }: OnPolicyOptions): void {
-  if (loraDropout === 0) return;
-  const expected = '0 where probability ratios are learnt from';
-  throw new UserError({ where: '--lora-dropout', expected, found: `${loraDropout}` });
+function requireMeaning({ loraDropout = 0, missingEos, missingEosScore }: OnPolicyOptions): void {
+  // Ratios are between log-probabilities of one and the same policy.
+  if (loraDropout !== 0) {
+    const expected = '0 where probability ratios are learnt from';
+    throw new UserError({ where: '--lora-dropout', expected, found: `${loraDropout}` });
+  }
+  if (missingEosScore === undefined || missingEos !== undefined) return;
+  const expected = '--missing-eos replace or subtract beside it, whose score or penalty it is';
+  throw new UserError({ where: '--missing-eos-score', expected, found: `${missingEosScore} alone` });
 }
 
 /** @throws UserError when a model, a reward or the prompts cannot be used */
@@ -111,22 +116,27 @@ export async function loadParticipants(
   specs: RewardSpecs,
   { usesReference, backend, onFault, parents = [] }: Loading,
 ): Promise<Participants> {
-  requireNoDropout(options);
+  requireMeaning(options);
   const bases = frozenBases();
   const { reference, sharePrompts } = options;
   const scoring = { bases, sharePrompts };
   const named = [...(reference === undefined ? [] : [reference]), ...modelsIn(specs.reward), ...parents];
   const prompted = await loadPromptedPolicy(options, named, onFault, bases);
   const { policy } = prompted;
-  return {
-    ...prompted,
-    bases,
-    isOwnReference: reference === undefined,
+  const models = {
+    ...{ ...prompted, bases, isOwnReference: reference === undefined },
     ...(usesReference && { reference: await referenceModel(options, policy, bases) }),
-    rewards: await loadRewards(specs.reward, backend, policy, scoring),
-    watched: await loadRewards(specs.watch, backend, policy, scoring),
-    ensemble: await loadRewards(specs.ensemble, backend, policy, scoring),
   };
+  const opened: Rewards[] = [];
+  try {
+    for (const group of [specs.reward, specs.watch, specs.ensemble])
+      opened.push(await loadRewards(group, backend, policy, scoring));
+  } catch (error) {
+    for (const group of opened) await group.close();
+    throw error;
+  }
+  const [rewards, watched, ensemble] = opened;
+  return { ...models, rewards, watched, ensemble };
 }
 
 /** A fresh adapter's reference is the frozen base under it: the same arrays, with the adapter off. */
@@ -150,6 +160,8 @@ export interface OnPolicy {
   health: Health;
   totals: Totals;
   totalSteps: number;
+  /** Between log-probabilities of the training graph and of scoring. */
+  toleranceNats: number;
   /** Completions of the policy as it is now. */
   rollouts: (step: number) => Promise<Rollout[]>;
   close: () => Promise<void>;
@@ -223,6 +235,7 @@ export async function startRollouts(
   const batches = createBatchOrder({ seed, batchSize, count: prompts.length });
   return {
     ...{ passes, health, totals, totalSteps: batches.stepsForEpochs(epochs) },
+    toleranceNats: graphToleranceNats(backend.device),
     async rollouts(step) {
       const rollouts = await collectTogether(batches.rowsForStep(step), step);
       totals.tokensGenerated += sum(rollouts.map(({ actions }) => actions.length));

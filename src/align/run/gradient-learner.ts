@@ -142,6 +142,11 @@ export class GradientLearner implements Learner {
     return undefined;
   }
 
+  /** Gives the model's arrays the values that it has on a device. */
+  async download(): Promise<void> {
+    await this.trainer.download();
+  }
+
   async close(): Promise<void> {
     await this.trainer.close();
   }

@@ -6,27 +6,17 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  saveTinyModel,
-  timelessLog,
-  tinyConfig,
-  trainingDefaults,
-  writeDemonstrations,
-} from './testing/tiny-run.ts';
+import { groupDefaults, type TinyWorld, tinyWorld } from '../methods/testing/tiny-on-policy.ts';
+import { writePreferences } from './testing/tiny-comparisons.ts';
+import { timelessLog, trainingDefaults, writeDemonstrations } from './testing/tiny-run.ts';
 
 const builtUrl = (name: string) => pathToFileURL(resolve('dist', name)).href;
 
 let folder: string;
+let world: TinyWorld;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'heed-workers-'));
-  // Every twentieth token ends a completion, so that even a random model's end.
-  const eos = [2, ...Array.from({ length: 14 }, (_, i) => 5 + 20 * i)];
-  const config = tinyConfig('llama', { initializerRange: 0.2, tokens: { pad: 0, bos: 1, eos } });
-  await saveTinyModel(join(folder, 'base'), config);
-  writeFileSync(
-    join(folder, 'reward.js'),
-    'export const vowels = (rows) => rows.map(({ completion }) => (completion.match(/[aeiou]/g) ?? []).length);',
-  );
+  world = await tinyWorld(folder, { ending: 20 });
   // A worker: runs the job, and gathers through the process that started it.
   writeFileSync(
     join(folder, 'worker.mjs'),
@@ -85,29 +75,20 @@ const sft = () => ({
   microBatchTokens: 32,
 });
 const grpo = () => ({
-  ...{ data: [writeDemonstrations(folder, 6)], template: 'none', epochs: 2, batchSize: 3, groupSize: 4 },
-  ...{ maxTokens: 10, temperature: 1, generationBatchSize: 4, microBatchTokens: 64, iterations: 2 },
-  ...{
-    beta: 0.05,
-    clipLow: 0.2,
-    clipHigh: 0.2,
-    maskTruncated: false,
-    onAlarm: 'warn',
-    watch: [],
-    ensemble: [],
-  },
-  ...{
-    advantageScaling: 'group',
-    lossMean: 'token',
-    klIn: 'loss',
-    reward: [`${join(folder, 'reward.js')}#vowels`],
-  },
+  ...{ ...groupDefaults, data: world.data, epochs: 2, batchSize: 3, generationBatchSize: 4, iterations: 2 },
+  reward: [`${world.rewards}#vowels`],
 });
+const reward = () => {
+  const evalData = writePreferences(folder, 6, 'held-out.jsonl');
+  const own = { loss: 'bradley-terry', margin: 0, centering: 0, truncation: 'drop', maxSteps: 4 };
+  return { ...own, data: [writePreferences(folder, 20)], evalData: [evalData] };
+};
 
 describe.each([
   ['sft', sft],
   ['sft', () => ({ ...sft(), loraRank: 2, loraDropout: 0.2 })],
   ['grpo', grpo],
+  ['reward', reward],
 ] as const)('%s %#', (name, options) => {
   it.each([2, 3])(
     'in %i processes leaves the bytes of one',
@@ -118,7 +99,7 @@ describe.each([
         ...{ module: builtUrl(`align/methods/${name}.js`), name },
         payload: {
           ...trainingDefaults,
-          model: join(folder, 'base'),
+          model: world.model,
           ...options(),
           out: out(count),
           saveEvery: 2,

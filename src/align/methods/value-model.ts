@@ -1,0 +1,43 @@
+// What PPO's value model is before its first update.
+
+import type { Model } from '../../language/checkpoint/checkpoint.ts';
+import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
+import { openWeights } from '../../language/checkpoint/open-model.ts';
+import { headBias, headWeight } from '../../language/model/scalar-head.ts';
+import { copyWeights } from '../../language/model/weights.ts';
+import type { Participants, RewardSpecs } from '../rollouts/on-policy.ts';
+
+/**
+ * The value model begins as the first reward model, on the scale of the rewards (weight · (raw − mean) / deviation);
+ * without one, as the policy with a head of zeros, which expects nothing.
+ */
+export async function startingValueModel(
+  { valueModel }: { valueModel?: string },
+  { reward }: RewardSpecs,
+  { policy, bases }: Participants,
+): Promise<Model> {
+  const { config } = policy;
+  const rewardModel = reward.find((spec) => 'model' in spec);
+  const from = valueModel ?? rewardModel?.model;
+  if (from === undefined) return withHeadOfZeros(policy);
+  const { model } = await openWeights(from, { expectKind: ['reward', 'value'], bases });
+  requireOneGraph(`the value model ${from}`, model, policy);
+  const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
+  const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
+  const parameters = new Map(model.parameters);
+  const [bias] = parameters.get(headBias) ?? [0];
+  parameters.set(
+    headWeight,
+    parameters.get(headWeight)!.map((weight) => weight * scale),
+  );
+  parameters.set(headBias, Float32Array.of((bias - mean) * scale));
+  return { kind: 'value', config, adapter: model.adapter, base: model.base, parameters };
+}
+
+function withHeadOfZeros({ config, adapter, base, parameters }: Model): Model {
+  const headed = new Map(parameters)
+    .set(headWeight, new Float32Array(config.hiddenSize))
+    .set(headBias, new Float32Array(1));
+  headed.delete('lm_head.weight');
+  return copyWeights({ kind: 'value', config, adapter, base, parameters: headed });
+}
