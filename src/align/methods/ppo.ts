@@ -292,7 +292,10 @@ class PpoLearner implements Learner {
     const warnings = [
       difference.warning,
       equalScoresWarning(scores),
-      negativeKlWarning(sequenceKls, this.wing.toleranceNats),
+      negativeKlWarning(
+        sequenceKls,
+        this.wing.toleranceNats * mean(rollouts.map(({ actions }) => actions.length)),
+      ),
     ];
     return {
       metrics: {

@@ -11,8 +11,8 @@ interface TokenPlace {
   token: number;
 }
 
-/** In float32, by rounding alone. */
-const roundingNats = 1e-4;
+/** Between two graphs, in float32, by rounding alone: of one token. */
+export const roundingNats = 1e-4;
 
 /**
  * How far log-probabilities of one token by one model may differ between two graphs, nats. The CPU's kernels compute a
@@ -139,7 +139,7 @@ const chanceErrors = 3;
  * A KL is never negative; the mean of its estimates may be by chance only, where the completions were drawn from the
  * very distribution that scored them. Beyond that, something else was sampled (top-k, another temperature).
  * @param sequenceKls Σ(log π − log π_ref) of each completion, nats
- * @param toleranceNats see `graphToleranceNats`
+ * @param toleranceNats that rounding explains, of a completion: 0 where both come of one graph
  */
 export function negativeKlWarning(sequenceKls: ArrayLike<number>, toleranceNats = 0): string | undefined {
   const values = Array.from(sequenceKls);

@@ -12,6 +12,7 @@ import {
   negativeKlWarning,
   requireUnitRatioAtStart,
   requireZeroKlAtStart,
+  roundingNats,
 } from '../monitor/invariants.ts';
 import { hasEqualScores, sampleDeviation } from '../objectives/advantages.ts';
 import { rolloutTokenKl, sequenceKl } from '../objectives/kl.ts';
@@ -224,6 +225,7 @@ function groupLearner(
     const generationLogProbs = rollouts.map((rollout) => rollout.generationLogProbs);
     const groups = groupsOf(scores, options.groupSize);
     const lengths = rollouts.map(({ actions }) => actions.length);
+    const tokenRounding = needsOld ? wing.toleranceNats : roundingNats;
     const ended = lengths.filter((_, i) => rollouts[i].hasEos);
     const difference =
       needsOld && compareWithGeneration({ generationLogProbs, trainingLogProbs: statistics.oldLogProbs });
@@ -246,7 +248,7 @@ function groupLearner(
     const warnings = [
       difference ? difference.warning : undefined,
       equalScoresWarning(scores),
-      sequenceKls && negativeKlWarning(sequenceKls, wing.toleranceNats),
+      sequenceKls && negativeKlWarning(sequenceKls, tokenRounding * mean(lengths)),
     ].filter((warning) => warning !== undefined);
     return {
       metrics: { ...metrics, repetition, distinct_2, novelty },
