@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { type StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
+import type { StepResult } from '../../engine/optimizer/update-step.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { interpret } from '../../engine/runtime/reference.ts';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { baseInputs } from '../../language/model/testing/base-inputs.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
+import { copyWeights } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
 
 import { type PreferenceLossKind, preferenceLosses, preferenceLossKinds } from '../objectives/preference.ts';
 
-import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
+import { createTrainer } from '../run/gradient-learner.ts';
+import { randomParameters, tinyConfig, trainingDefaults } from '../run/testing/tiny-run.ts';
 import { completionLogProbs } from '../scoring/heads.ts';
 import { completionBatches } from '../scoring/layout.ts';
 import { sequenceLogProbs } from '../scoring/sequences.ts';
@@ -141,20 +143,7 @@ describe('a step on pairs', () => {
         ? { ...row, reference: row.completions.map(() => given.next().value!) }
         : row;
     });
-    const inputs = baseInputs(config);
-    const trained = [...policy.parameters].map(([name, values]) => {
-      return { name, values: values.slice(), tensor: inputs[name], weightDecay: 0 };
-    });
-    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    const trainer = new UpdateStep(
-      await openBackend({ threads: 1 }),
-      { trained },
-      {
-        adamw,
-        clipNorm: 1,
-        patience: 1,
-      },
-    );
+    const trainer = createTrainer(await openBackend({ threads: 1 }), copyWeights(policy), trainingDefaults);
     const whole = { rows, referencePoint, describe: () => 'pairs' };
     const laidOut = completionBatches(rows, { mostLength: 32, ...limits });
     expect(laidOut.some(({ tokens }) => tokens.sharesPrompts)).toBe(limits.sharePrompts ?? false);

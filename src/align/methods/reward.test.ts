@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type StepResult, UpdateStep } from '../../engine/optimizer/update-step.ts';
+import type { StepResult } from '../../engine/optimizer/update-step.ts';
 import { openBackend } from '../../engine/runtime/onnx-backend.ts';
 import { initialHeadWeight } from '../../language/model/scalar-head.ts';
 import { expectLoss, hasGolden } from '../../language/model/testing/golden.ts';
-import { weightInputs } from '../../language/model/weights.ts';
+import { copyWeights, weightInputs } from '../../language/model/weights.ts';
 import type { TokenRow } from '../data/token-row.ts';
-import { randomParameters, tinyConfig } from '../run/testing/tiny-run.ts';
+import { createTrainer } from '../run/gradient-learner.ts';
+import { randomParameters, tinyConfig, trainingDefaults } from '../run/testing/tiny-run.ts';
 import { completionBatches } from '../scoring/layout.ts';
 import { sequenceScores } from '../scoring/sequences.ts';
 import { type RankedRow, type RewardObjective, rankingMicroBatch } from './reward-objective.ts';
@@ -65,7 +66,7 @@ describe('a step on comparisons', () => {
   const config = tinyConfig('qwen3');
   const parameters = randomParameters(config, 4);
   parameters.set('score.weight', initialHeadWeight(config, 4));
-  const model = { config, parameters };
+  const model = { kind: 'reward', config, parameters } as const;
 
   /** All of one prompt. */
   const row = (seed: number, length: number): TokenRow => ({
@@ -97,20 +98,7 @@ describe('a step on comparisons', () => {
     objective: RewardObjective,
     limits: { batchTokens: number; slots: number; sharePrompts?: boolean },
   ): Promise<StepResult & { batches: number }> {
-    const inputs = weightInputs(model);
-    const trained = Object.entries(inputs).map(([name, tensor]) => {
-      return { name, tensor, values: parameters.get(name)!.slice(), weightDecay: 0 };
-    });
-    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    const trainer = new UpdateStep(
-      await openBackend({ threads: 1 }),
-      { trained },
-      {
-        adamw,
-        clipNorm: 1,
-        patience: 1,
-      },
-    );
+    const trainer = createTrainer(await openBackend({ threads: 1 }), copyWeights(model), trainingDefaults);
     const whole = { rows: rows.length, describe: () => 'comparisons' };
     const laidOut = completionBatches(rows, { mostLength: 16, ...limits });
     expect(laidOut.some(({ tokens }) => tokens.sharesPrompts)).toBe(limits.sharePrompts ?? false);

@@ -1,23 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { FormatError } from '../../engine/errors.ts';
 import { type Adapter, targetModules } from '../model/adapter.ts';
-import { parseModelConfig } from '../model/config-json.ts';
+import { tinyConfigs } from '../model/testing/tiny-models.ts';
 import { adapterConfigToJson, parseAdapterConfig } from './peft.ts';
 
-const config = parseModelConfig(
-  {
-    model_type: 'llama',
-    vocab_size: 11,
-    hidden_size: 8,
-    intermediate_size: 12,
-    num_hidden_layers: 2,
-    num_attention_heads: 2,
-    num_key_value_heads: 1,
-    max_position_embeddings: 16,
-    tie_word_embeddings: true,
-  },
-  'config.json',
-);
+const config = tinyConfigs.llama;
 const lora = { peft_type: 'LORA', task_type: 'CAUSAL_LM', r: 4, lora_alpha: 8, target_modules: ['q_proj'] };
 const parsed = (more: object) => parseAdapterConfig({ ...lora, ...more }, 'adapter_config.json');
 const modulesOf = (more: object) => parsed(more).adapter(config).modules;
