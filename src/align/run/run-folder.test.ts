@@ -142,11 +142,15 @@ describe('the run folder', () => {
   it.skipIf(process.platform !== 'linux')(
     'is free when its holder was killed and nobody has buried it',
     async () => {
-      const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+      // The shell would bury its child: it has to be another program by the time that this one dies.
+      const shell = spawn('sh', ['-c', 'sleep 30 & echo $!; exec sleep 30']);
       children.push(shell);
       const [output] = await once(shell.stdout, 'data');
       const [pid, heartbeat] = [Number(String(output)), new Date().toISOString()];
-      while (!readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')) await setTimeout(5);
+      const read = (of: number | undefined, file: string) => readFileSync(`/proc/${of}/${file}`, 'utf8');
+      while (read(shell.pid, 'comm').trim() !== 'sleep') await setTimeout(5);
+      process.kill(pid, 'SIGKILL');
+      while (!read(pid, 'stat').includes(') Z ')) await setTimeout(5);
       close(open());
       writeFileSync(
         join(root, 'run', 'heed.lock'),
