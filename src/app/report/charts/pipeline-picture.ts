@@ -59,7 +59,7 @@ function drawStop({ x, y, name, says, isAmiss, cost, hue }: Placed, box: Layout[
   ].join('');
 }
 
-const ACROSS = { width: 182, height: 68, gapX: 22, gapY: 14 };
+const ACROSS = { width: 190, height: 68, gapX: 22, gapY: 14 };
 
 /** A column a rank, each centred. */
 function layAcross(stops: readonly Stop[]): Layout {
