@@ -41,7 +41,7 @@ const twoRounds: Omit<RejectOptions, keyof Given> = {
 
 type Context = Parameters<typeof grpo>[1];
 const methods: [string, (given: Given, context: Context) => Promise<unknown>][] = [
-  ['grpo', (given, context) => grpo({ ...groupDefaults, ...given, maxSteps: 3, specs: specs() }, context)],
+  ['grpo', (given, context) => grpo({ ...groupDefaults, ...given, maxSteps: 2, specs: specs() }, context)],
   [
     'grpo in mini-batches',
     (given, context) => {
@@ -49,17 +49,18 @@ const methods: [string, (given: Given, context: Context) => Promise<unknown>][] 
       return grpo({ ...groupDefaults, ...given, ...passes, specs: specs() }, context);
     },
   ],
-  ['rloo', (given, context) => rloo({ ...groupDefaults, ...given, maxSteps: 3, specs: specs() }, context)],
-  ['ppo', (given, context) => ppo({ ...ppoDefaults, ...given, maxSteps: 3, specs: specs() }, context)],
+  ['rloo', (given, context) => rloo({ ...groupDefaults, ...given, maxSteps: 2, specs: specs() }, context)],
+  ['ppo', (given, context) => ppo({ ...ppoDefaults, ...given, maxSteps: 2, specs: specs() }, context)],
   [
     'ppo with LoRA',
-    (given, context) => ppo({ ...ppoDefaults, ...given, ...lora, maxSteps: 3, specs: specs() }, context),
+    (given, context) => ppo({ ...ppoDefaults, ...given, ...lora, maxSteps: 2, specs: specs() }, context),
   ],
   ['reject', (given, context) => reject({ ...twoRounds, ...given, specs: specs().reward }, context)],
 ];
 
 const reason = reasonToSkip();
-describe.skipIf(reason)(`on webgpu${reason && ` (no adapter: ${reason})`}`, () => {
+// A device in software takes up to a minute to compile a method's programs.
+describe.skipIf(reason)(`on webgpu${reason && ` (no adapter: ${reason})`}`, { timeout: 300_000 }, () => {
   it.each(methods)('%s makes the model that the CPU makes', async (name, train) => {
     const results = [];
     for (const device of ['cpu', 'webgpu'] as const) {
