@@ -119,7 +119,7 @@ export async function loadParticipants(
   requireMeaning(options);
   const bases = frozenBases();
   const { reference, sharePrompts } = options;
-  const scoring = { bases, sharePrompts };
+  const scoring = { bases, sharePrompts, models: new Map() };
   const named = [...(reference === undefined ? [] : [reference]), ...modelsIn(specs.reward), ...parents];
   const prompted = await loadPromptedPolicy(options, named, onFault, bases);
   const { policy } = prompted;

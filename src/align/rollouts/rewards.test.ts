@@ -125,4 +125,22 @@ describe('rewards', () => {
       /foreign: expected the same tokens as --model has, got another tokenizer: its vocabulary differs/,
     );
   });
+
+  it('asks a model that two of them name once', async () => {
+    const backend = await openBackend({ threads: 1 });
+    let compiled = 0;
+    const compile: typeof backend.compile = (...given) => {
+      compiled += 1;
+      return backend.compile(...given);
+    };
+    const models = new Map();
+    const load = (weight: number) =>
+      loadRewards([{ model: join(root, 'judge'), weight }], { ...backend, compile }, policy, { models });
+    const [first, second] = [await load(1), await load(2)];
+    const scores = [...(await first.score(answers))];
+    expect(compiled).toBeGreaterThan(0);
+    const before = compiled;
+    expect([...(await second.score(answers))]).toEqual(scores.map((score) => 2 * score));
+    expect(compiled).toBe(before);
+  });
 });

@@ -67,6 +67,8 @@ export interface RewardScoring {
   bases?: FrozenBases;
   /** Reward models compute a prompt once for the completions that share it. */
   sharePrompts?: boolean;
+  /** Reward models by path, for several rewards that name the same: it scores a completion once. */
+  models?: Map<string, Scorer>;
 }
 
 /**
@@ -136,7 +138,7 @@ async function loadMember(
   };
 }
 
-interface Scorer {
+export interface Scorer {
   score: (answers: readonly RewardedAnswer[]) => Promise<ArrayLike<number>>;
   close: () => Promise<void>;
   model?: Weights;
@@ -146,20 +148,26 @@ async function scorerOfModel(
   path: string,
   backend: Backend,
   policy: TokenModel | undefined,
-  { bases, sharePrompts }: RewardScoring,
+  { bases, sharePrompts, models }: RewardScoring,
 ): Promise<Scorer> {
+  const opened = models?.get(resolve(path));
+  if (opened) return opened;
   const { model } = await openWeights(path, { expectKind: ['reward'], bases, isFrozen: true });
   if (policy) requireSameTokens(path, model, policy);
   const passes = new TokenPasses(backend);
-  return {
+  const known = new WeakMap<TokenRow, number>();
+  const scorer: Scorer = {
     async score(answers) {
-      const sequences = answers.map(({ tokens }) => tokens);
-      const scoring = { batchTokens, sharePrompts, passes };
-      return standardScores(model, await sequenceScores(backend, model, sequences, scoring));
+      const rows = answers.map(({ tokens }) => tokens).filter((row) => !known.has(row));
+      const scores = await sequenceScores(backend, model, rows, { batchTokens, sharePrompts, passes });
+      standardScores(model, scores).forEach((score, i) => void known.set(rows[i], score));
+      return answers.map(({ tokens }) => known.get(tokens)!);
     },
     model,
     close: () => passes.release(),
   };
+  models?.set(resolve(path), scorer);
+  return scorer;
 }
 
 async function scorerOfFunction({ module, name }: { module: string; name: string }): Promise<Scorer> {
