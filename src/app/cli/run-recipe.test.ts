@@ -40,7 +40,7 @@ const performing = (failing: readonly number[]) => ({
 
 const run = (failing: readonly number[], more: object = {}) => {
   const request = { recipe: join(folder, 'small.yaml'), out: join(folder, 'out'), ...more };
-  const rest = { fromScratch: false, resume: false };
+  const rest = { fromScratch: false, jobs: 1, resume: false };
   return runRecipe({ ...rest, ...request }, terminal, new AbortController().signal, performing(failing));
 };
 const statuses = () => {

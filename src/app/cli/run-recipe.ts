@@ -26,6 +26,9 @@ const seedList = z
   .refine((text) => /^\d{1,15}(,\d{1,15})*$/.test(text), 'integers with commas between, such as 1,2,3')
   .refine((text) => new Set(seedsIn(text)).size === seedsIn(text).length, 'each seed once');
 
+/** More stages than any recipe of ours has. */
+const mostJobs = 64;
+
 export const recipeOptions = {
   seed: z
     .int()
@@ -44,6 +47,14 @@ export const recipeOptions = {
     .describe('run these stages only; their inputs must be finished'),
   until: z.string().optional().describe('last stage to run'),
   threads: stageOptions.threads.describe('CPU threads of every stage (default: all cores)'),
+  jobs: z
+    .int()
+    .min(1)
+    .max(mostJobs)
+    .default(1)
+    .describe(
+      'stages to run at once where none waits for another; they share the cores and add up their memory',
+    ),
   resume: z.boolean().default(false).describe('no effect: `heed run` always resumes'),
 };
 
@@ -182,11 +193,14 @@ async function runPlan(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  const { jobs } = request;
   const { isComplete, ...pipeline } = await runPipeline(plan, {
-    perform: ({ command }, options, stageSignal) => perform(command, options, terminal, stageSignal),
+    perform: ({ name, command }, options, stageSignal) =>
+      perform(command, options, jobs > 1 ? terminal.named(name) : terminal, stageSignal),
     onEvent: showPipeline(terminal),
     signal,
     selected: chooseStages(plan, request),
+    jobs,
   });
   const outcome: Outcome = { out: plan.out, ...pipeline };
   if (!recipe.report || !isComplete || signal.aborted) return outcome;

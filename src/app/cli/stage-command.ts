@@ -38,6 +38,8 @@ export async function performStage(
   } catch (error) {
     show.end();
     throw error;
+  } finally {
+    terminal.endProgress();
   }
 }
 

@@ -146,7 +146,7 @@ describe('a run on the terminal', () => {
     show({ type: 'started', step: 0, command: 'sft', totalSteps: 10, device: 'cpu' });
     show(step(1, 2));
     show({ type: 'sample', step: 1, prompt: 'Hi', completion: '\x1b[8mhidden' });
-    expect(stderr.text).toContain('\r\x1b[2K\\x1b[8mhidden\n');
+    expect(stderr.text).toContain('\r\x1b[0J\\x1b[8mhidden\n');
   });
 
   it('never wraps: a line stops before the last column', () => {
@@ -154,6 +154,31 @@ describe('a run on the terminal', () => {
     const show = showRun(terminal);
     show({ type: 'started', step: 0, command: 'sft', totalSteps: 10, device: 'cpu' });
     show(step(1, 2));
-    expect(stderr.text.split('\r\x1b[2K').at(-1)!.length).toBe(39);
+    expect(stderr.text.split('\r\x1b[0J').at(-1)!.length).toBe(39);
+  });
+});
+
+describe('several works at once', () => {
+  it('have a line each below what they say, by name', () => {
+    const { terminal, stdout, stderr, clock } = open({ isTTY: true, environment: { NO_COLOR: '1' } });
+    const [first, second] = ['reward', 'dpo'].map((name) => terminal.named(name));
+    const line = first.progress({ label: 'reward', unit: 'steps', total: 4 });
+    const other = second.progress({ label: 'reference', unit: 'tokens', total: 10 });
+    line.update(1);
+    clock.ms = 1000;
+    other.update(5);
+    const shown = () => stderr.text.split('\x1b[0J').at(-1)!;
+    expect(shown().split('\n')).toEqual([
+      expect.stringMatching(/^reward ██████░+ 1\/4 steps/),
+      expect.stringMatching(/^dpo reference █{12}░{12} 5\/10 tokens/),
+    ]);
+    second.warn('short');
+    expect(stderr.text).toContain('\r\x1b[1A\x1b[0Jdpo warning: short\n');
+    line.finish();
+    expect(shown()).toMatch(/^dpo reference/);
+    second.piece('a ');
+    terminal.line('between');
+    second.line('b');
+    expect(stdout.text).toBe('between\ndpo a b\n');
   });
 });

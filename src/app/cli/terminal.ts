@@ -2,7 +2,7 @@
 // the result alone. Colours and redrawing only where somebody watches.
 
 import { toStored } from '../../language/stored-names.ts';
-import { ProgressLine, type ProgressOptions, type Stream } from './progress.ts';
+import { Progress, type ProgressLine, type ProgressOptions, type Stream } from './progress.ts';
 import { visible } from './visible.ts';
 
 export interface TerminalOptions {
@@ -19,20 +19,35 @@ export type Colour = keyof typeof codes;
 
 export class Terminal {
   private readonly options: TerminalOptions;
+  private readonly open: Progress;
+  /** Whose words these are, where several works speak at once. */
+  private readonly name: string | undefined;
   private progressLine: ProgressLine | undefined;
+  /** Pieces of a line that is not yet written, where others may write between them. */
+  private pieces = '';
 
-  constructor(options: TerminalOptions) {
+  constructor(options: TerminalOptions, work?: { open: Progress; name: string }) {
     this.options = options;
+    this.open = work?.open ?? new Progress(options.stderr, options.now ?? (() => performance.now()));
+    this.name = work?.name;
+  }
+
+  /** This terminal for one of several works at once: each line begins with its name. */
+  named(name: string): Terminal {
+    return new Terminal(this.options, { open: this.open, name });
   }
 
   /** A line for people: text as heed made it; pass what a model or a file said through `visible` first. */
   line(text = ''): void {
-    this.write(this.people, text);
+    const whole = this.pieces + text;
+    this.pieces = '';
+    if (this.name === undefined || whole !== '') this.write(this.people, whole);
   }
 
   /** A piece of text that goes on where the last one ended; close it with `line`. */
   piece(text: string): void {
-    this.people.write(text);
+    if (this.name === undefined) this.people.write(text);
+    else this.pieces += text;
   }
 
   /** A note beside the work, on stderr. */
@@ -70,17 +85,23 @@ export class Terminal {
     for (const row of cells) this.line(draw(row));
   }
 
-  /** Begins a progress line on stderr; the one before it, if still open, is finished. */
+  /** Begins a progress line on stderr; this work's line before it, if still open, is finished. */
   progress(options: ProgressOptions): ProgressLine {
-    this.progressLine?.finish();
-    const { stderr, now = () => performance.now() } = this.options;
-    this.progressLine = new ProgressLine(options, stderr, now);
+    this.endProgress();
+    const { name } = this;
+    const label = name === undefined || name === options.label ? options.label : `${name} ${options.label}`;
+    this.progressLine = this.open.begin({ ...options, label });
     return this.progressLine;
+  }
+
+  /** Finishes the progress line, if one is open. */
+  endProgress(): void {
+    this.progressLine?.finish();
   }
 
   /** The object that --json prints as the last line of stdout; nothing without --json. */
   result(value: object): void {
-    this.progressLine?.finish();
+    this.endProgress();
     if (this.options.json) this.options.stdout.write(`${JSON.stringify(toStored(value))}\n`);
   }
 
@@ -103,9 +124,10 @@ export class Terminal {
   }
 
   private write(stream: Stream, text: string): void {
-    this.progressLine?.clear();
-    stream.write(`${text}\n`);
-    this.progressLine?.redraw();
+    const name = this.name === undefined ? '' : `${this.coloured(this.name, 'dim', stream)} `;
+    this.open.clear();
+    stream.write(`${name}${text}\n`);
+    this.open.redraw();
   }
 }
 

@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: recipes refer to stages by ${name}
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { commitEvaluation, finishedEvaluation } from '../../align/evaluation/evaluation-folder.ts';
 import type { EvaluateOptions } from '../../align/evaluation/evaluation-options.ts';
 import { FolderLock } from '../../align/run/lock.ts';
@@ -131,7 +132,9 @@ describe('a pipeline', () => {
 
   it('stops after the stage at work when it is asked to, and goes on from there', async () => {
     const stop = new AbortController();
-    pipeline.afterFiles = (name) => name === 'twice' && stop.abort(new Error('stop'));
+    pipeline.afterFiles = (name) => {
+      if (name === 'twice') stop.abort(new Error('stop'));
+    };
     const text = `${twoStages}  last: { command: say, text: bye }\n`;
     const { isComplete } = await pipeline.run(text, { signal: stop.signal });
     expect([isComplete, ...statuses()]).toEqual([false, 'hello done', 'twice interrupted', 'last pending']);
@@ -212,5 +215,62 @@ describe('a forecast', () => {
       seconds: stages[0].seconds,
       memoryBytes: stages[0].peakMemoryBytes,
     });
+  });
+});
+
+describe('stages at once', () => {
+  const fan = `
+seed: 3
+stages:
+  hello: { command: say, text: hello }
+  one: { command: join, data: ['\${hello}/text.txt'] }
+  two: { command: join, data: ['\${hello}/text.txt'], threads: 7 }
+  three: { command: join, data: ['\${hello}/text.txt'] }
+  all: { command: join, data: ['\${one}/text.txt', '\${three}/text.txt'] }
+`;
+  /** Ends a stage's work only when told. */
+  function held() {
+    const ends = new Map<string, () => void>();
+    const fails = new Map<string, (reason: Error) => void>();
+    pipeline.afterFiles = (name) =>
+      new Promise((resolve, reject) => {
+        ends.set(name, resolve);
+        fails.set(name, reject);
+      });
+    const end = async (name: string) => {
+      await vi.waitFor(() => expect(ends.has(name)).toBe(true));
+      ends.get(name)!();
+      await vi.waitFor(() => expect(statuses()).toContain(`${name} done`));
+    };
+    return { end, fail: (name: string) => fails.get(name)!(new Error('broken')) };
+  }
+
+  it('begin when what they read is there, as many as may, and share the cores', async () => {
+    const { end } = held();
+    const running = pipeline.run(fan, { jobs: 2 });
+    await end('hello');
+    await vi.waitFor(() => expect(pipeline.computed).toEqual(['hello', 'one', 'two']));
+    await end('two');
+    await vi.waitFor(() => expect(pipeline.computed).toEqual(['hello', 'one', 'two', 'three']));
+    await end('three');
+    expect(pipeline.computed).toHaveLength(4);
+    await end('one');
+    await end('all');
+    expect((await running).isComplete).toBe(true);
+    const half = Math.max(1, Math.floor(availableParallelism() / 2));
+    expect(pipeline.threads).toEqual({ hello: undefined, one: half, two: 7, three: half, all: undefined });
+  });
+
+  it('that run beside one that fails are finished, and no other begins', async () => {
+    const { end, fail } = held();
+    const running = pipeline.run(fan, { jobs: 2 });
+    const failed = expect(running).rejects.toThrow('broken');
+    await end('hello');
+    await vi.waitFor(() => expect(pipeline.computed).toHaveLength(3));
+    fail('two');
+    await vi.waitFor(() => expect(statuses()).toContain('two failed'));
+    await end('one');
+    await failed;
+    expect(statuses()).toEqual(['hello done', 'one done', 'two failed', 'three pending', 'all pending']);
   });
 });

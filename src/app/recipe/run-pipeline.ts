@@ -2,11 +2,12 @@
 // any moment, the next run goes on from there.
 
 import { existsSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FolderLock, lockName } from '../../align/run/lock.ts';
 import { UserError } from '../../engine/errors.ts';
-import { defaultGraceMs, takePeakEngineMemory } from '../../engine/runtime/job.ts';
+import { defaultGraceMs, withPeakMemory } from '../../engine/runtime/job.ts';
 import { discardFolder } from '../../language/checkpoint/commit.ts';
 import { hasOption } from '../stages/stage.ts';
 import {
@@ -37,6 +38,8 @@ export interface PipelineOptions {
   signal: AbortSignal;
   /** Names of the stages to run; default: all. */
   selected?: readonly string[];
+  /** Stages that run at once where none waits for another; default 1. */
+  jobs?: number;
 }
 
 export interface PipelineResult extends Pipeline {
@@ -45,7 +48,8 @@ export interface PipelineResult extends Pipeline {
 }
 
 /**
- * Runs the selected stages in order. When `signal` aborts, the stage at work saves and no other begins.
+ * Runs the selected stages in order, as many at once as may be. When `signal` aborts, the stages at work save and no
+ * other begins; when one fails, those beside it end first.
  * @throws UserError what a stage throws, with its name; when a stage's inputs are not finished; when another process
  *   runs in the folder
  */
@@ -71,6 +75,7 @@ class PipelineRunner {
   private readonly lock: FolderLock;
   /** Seconds of earlier attempts by key. */
   private readonly spent: ReadonlyMap<string, number>;
+  private writing: Promise<void> = Promise.resolve();
 
   constructor(plan: Plan, options: PipelineOptions, lock: FolderLock, before: Pipeline | undefined) {
     this.pipeline = newPipeline(plan);
@@ -89,14 +94,31 @@ class PipelineRunner {
       else this.entry(stage).seconds = this.spent.get(stage.key) ?? null;
     }
     await this.write();
-    for (const stage of this.plan.stages) {
-      if (this.options.signal.aborted) return;
-      if (this.options.selected?.includes(stage.name) === false) continue;
-      await this.visit(stage);
+    const { selected, jobs = 1 } = this.options;
+    const waiting = this.plan.stages.filter(({ name }) => selected?.includes(name) !== false);
+    const running = new Map<PlannedStage, Promise<void>>();
+    const failures: unknown[] = [];
+    const isReady = ({ needs }: PlannedStage) =>
+      [...waiting, ...running.keys()].every(({ name }) => !needs.includes(name));
+    for (;;) {
+      while (running.size < jobs && failures.length === 0 && !this.options.signal.aborted) {
+        const ready = waiting.filter(isReady);
+        if (ready.length === 0) break;
+        const [stage] = ready;
+        waiting.splice(waiting.indexOf(stage), 1);
+        const threads = threadsOf(stage, Math.min(jobs, running.size + ready.length));
+        const work = this.visit(stage, threads)
+          .catch((error) => void failures.push(error))
+          .finally(() => running.delete(stage));
+        running.set(stage, work);
+      }
+      if (running.size === 0) break;
+      await Promise.race(running.values());
     }
+    if (failures.length > 0) throw failures[0];
   }
 
-  private async visit(stage: PlannedStage): Promise<void> {
+  private async visit(stage: PlannedStage, threads: object): Promise<void> {
     const state = await stageState(stage);
     if (state.kind === 'finished') {
       this.announce(stage, { type: 'unchanged', record: state.record });
@@ -106,20 +128,21 @@ class PipelineRunner {
     this.note(stage, 'running');
     await this.write();
     this.announce(stage, { type: 'started', resumes: resumes(stage, state) });
-    await this.compute(stage, state);
+    await this.compute(stage, state, threads);
     await this.write();
   }
 
-  private async compute(stage: PlannedStage, state: StageState): Promise<void> {
+  private async compute(stage: PlannedStage, state: StageState, threads: object): Promise<void> {
     const begun = performance.now();
     const seconds = () => (this.spent.get(stage.key) ?? 0) + (performance.now() - begun) / 1000;
     const { signal } = this.options;
-    takePeakEngineMemory();
     try {
-      const options = await this.prepare(stage, state);
-      const result = await this.options.perform(stage, options, signal);
+      const options = { ...(await this.prepare(stage, state)), ...threads };
+      const { result, peakBytes } = await withPeakMemory(() => this.options.perform(stage, options, signal));
       if (signal.aborted) return this.interrupt(stage, seconds());
-      await this.finish(stage, { key: stage.key, seconds: seconds(), peakMemoryBytes: peakMemory(), result });
+      // Of this program since its start, and of the stage's largest engine process.
+      const peakMemoryBytes = process.resourceUsage().maxRSS * 1024 + peakBytes;
+      await this.finish(stage, { key: stage.key, seconds: seconds(), peakMemoryBytes, result });
     } catch (error) {
       if (signal.aborted && error === signal.reason) return this.interrupt(stage, seconds());
       this.note(stage, 'failed');
@@ -199,9 +222,14 @@ class PipelineRunner {
     return this.pipeline.stages.find((stage) => stage.name === name)!;
   }
 
+  /** One after the other, for they write one file. */
   private async write(): Promise<void> {
-    this.lock.assertHeld();
-    await writePipeline(this.plan.out, this.pipeline);
+    const writing = this.writing.then(async () => {
+      this.lock.assertHeld();
+      await writePipeline(this.plan.out, this.pipeline);
+    });
+    this.writing = writing.catch(() => {});
+    await writing;
   }
 
   private announce(stage: PlannedStage, event: EventBody): void {
@@ -221,9 +249,10 @@ export function resumes(stage: PlannedStage, state: StageState): boolean {
   return state.kind === 'begun' && hasOption(stage.command, 'resume');
 }
 
-/** Of this program since its start, and of the largest engine process since the stage began. */
-function peakMemory(): number {
-  return process.resourceUsage().maxRSS * 1024 + takePeakEngineMemory();
+/** An equal share of the cores where the recipe leaves the number of threads open. */
+function threadsOf({ command, options }: PlannedStage, atOnce: number): { threads?: number } {
+  if (atOnce === 1 || options.threads !== undefined || !hasOption(command, 'threads')) return {};
+  return { threads: Math.max(1, Math.floor(availableParallelism() / atOnce)) };
 }
 
 function inStage(stage: PlannedStage, error: unknown): unknown {

@@ -5,6 +5,7 @@
 // A process and not a thread, because the allocator is set at start to keep freed memory: sessions then share one
 // heap instead of an arena each (measured: the same speed, 40% less memory), and because the runtime may abort.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { fork, type Serializable } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Mistake, UserError } from '../errors.ts';
@@ -101,16 +102,19 @@ export interface RunningJob<Result, Message> {
   close(): void;
 }
 
-let peakEngineMemory = 0;
+interface MemoryAccount {
+  peakBytes: number;
+}
+const accounts = new AsyncLocalStorage<MemoryAccount>();
 
 /**
- * The most resident memory, in bytes, of any engine process whose job was done since the last call of this function;
- * 0 when there was none.
+ * Does some work, and gives beside its result the most resident memory, in bytes, of any engine process whose job was
+ * started and done within it; 0 when there was none.
  */
-export function takePeakEngineMemory(): number {
-  const peak = peakEngineMemory;
-  peakEngineMemory = 0;
-  return peak;
+export async function withPeakMemory<T>(work: () => Promise<T>): Promise<{ result: T; peakBytes: number }> {
+  const account: MemoryAccount = { peakBytes: 0 };
+  const result = await accounts.run(account, work);
+  return { result, peakBytes: account.peakBytes };
 }
 
 /**
@@ -146,11 +150,12 @@ export function startJob<Event, Result, Message>(
     // A caller that ends now does not want to wait.
     process.once('exit', kill);
   };
+  const account = accounts.getStore();
   const result = new Promise<Result>((resolve, reject) => {
     host.on('message', (message: FromHost) => {
       if (message.kind === 'event') onEvent?.(message.event as Event);
       else if (message.kind === 'done') {
-        peakEngineMemory = Math.max(peakEngineMemory, message.peakMemoryBytes);
+        if (account) account.peakBytes = Math.max(account.peakBytes, message.peakMemoryBytes);
         resolve(message.result as Result);
       } else if (message.kind === 'stopped' && signal?.aborted) reject(signal.reason);
       else reject(failureOf(message));

@@ -12,6 +12,7 @@ export const quickstart = defineCommand({
   options: z.object({
     out: z.string().default('runs/quickstart').describe('output folder of all stages and of the report'),
     ...recipeOptions,
+    jobs: recipeOptions.jobs.default(2),
   }),
   plan: { shows: planShows, show: (options, terminal) => planAndShow({ ...options, recipe }, terminal) },
   run: (options, terminal, signal) => runRecipe({ ...options, recipe }, terminal, signal),

@@ -45,7 +45,9 @@ export class SmallPipeline {
   stages = smallStages;
   version = '1';
   /** Called with the stage's name when it has written its files. */
-  afterFiles: (name: string) => void = () => {};
+  afterFiles: (name: string) => void | Promise<void> = () => {};
+  /** The threads that each stage was given, by name. */
+  readonly threads: Record<string, unknown> = {};
 
   path(...names: string[]): string {
     return join(this.folder, ...names);
@@ -70,14 +72,15 @@ export class SmallPipeline {
 
   async run(
     text: string,
-    options: { signal?: AbortSignal; selected?: string[]; seed?: number; out?: string } = {},
+    options: { signal?: AbortSignal; selected?: string[]; jobs?: number; seed?: number; out?: string } = {},
   ): Promise<PipelineResult> {
-    const { signal = new AbortController().signal, selected, ...place } = options;
+    const { signal = new AbortController().signal, selected, jobs, ...place } = options;
     return runPipeline(await this.plan(text, place), {
       perform: (stage, given) => this.perform(stage, given),
       onEvent: (event) => this.events.push(event),
       signal,
       selected,
+      jobs,
     });
   }
 
@@ -86,7 +89,8 @@ export class SmallPipeline {
   }
 
   private async perform({ name, command }: PlannedStage, options: Record<string, unknown>): Promise<object> {
-    const { out, text, data, times, resume, seed } = options as Record<string, never>;
+    const { out, text, data, times, resume, seed, threads } = options as Record<string, never>;
+    this.threads[name] = threads;
     if (existsSync(out) && !resume) throw new Error(`${out} is there already`);
     this.computed.push(resume ? `${name}+` : name);
     mkdirSync(out, { recursive: true });
@@ -98,7 +102,7 @@ export class SmallPipeline {
             .join('|')
             .repeat(times);
     writeFileSync(join(out, 'text.txt'), content);
-    this.afterFiles(name);
+    await this.afterFiles(name);
     return { content };
   }
 }
