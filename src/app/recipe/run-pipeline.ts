@@ -48,8 +48,8 @@ export interface PipelineResult extends Pipeline {
 }
 
 /**
- * Runs the selected stages in order, as many at once as may be. When `signal` aborts, the stages at work save and no
- * other begins; when one fails, those beside it end first.
+ * Runs the selected stages in order, the next beside those at work unless it reads one of them. When `signal` aborts,
+ * the stages at work save and no other begins; when one fails, those beside it end first.
  * @throws UserError what a stage throws, with its name; when a stage's inputs are not finished; when another process
  *   runs in the folder
  */
@@ -102,11 +102,11 @@ class PipelineRunner {
       [...waiting, ...running.keys()].every(({ name }) => !needs.includes(name));
     for (;;) {
       while (running.size < jobs && failures.length === 0 && !this.options.signal.aborted) {
-        const ready = waiting.filter(isReady);
-        if (ready.length === 0) break;
-        const [stage] = ready;
-        waiting.splice(waiting.indexOf(stage), 1);
-        const threads = threadsOf(stage, Math.min(jobs, running.size + ready.length));
+        const ready = waiting.findIndex((stage) => !isReady(stage));
+        if (ready === 0 || waiting.length === 0) break;
+        const atOnce = Math.min(jobs, running.size + (ready < 0 ? waiting.length : ready));
+        const stage = waiting.shift()!;
+        const threads = threadsOf(stage, atOnce);
         const work = this.visit(stage, threads)
           .catch((error) => void failures.push(error))
           .finally(() => running.delete(stage));
