@@ -1,5 +1,5 @@
-// The model that both sides measure, with fresh weights and a small tokenizer: the peer's `nano` (12 M parameters), or
-// `smol` (SmolLM2-135M's shape) with HEED_BENCH_MODEL=smol.
+// The models that both sides measure, with fresh weights and a small tokenizer: the peer's `nano` (12 M parameters) and
+// `smol` (SmolLM2-135M's shape).
 
 import { saveModel } from '../dist/language/checkpoint/checkpoint.js';
 import { parseModelConfig } from '../dist/language/model/config-json.js';
@@ -25,38 +25,45 @@ const shapes = {
   },
 };
 
-export const modelName = process.env.HEED_BENCH_MODEL ?? 'nano';
+/** @param hasEos whether anything ends a completion; without, each has exactly as many tokens as are asked for */
+export function configOf(name, { hasEos = true } = {}) {
+  const tokens = { pad_token_id: 0, bos_token_id: 1, ...(hasEos && { eos_token_id: 2 }) };
+  const lengths = { max_position_embeddings: 512, rms_norm_eps: 1e-5, tie_word_embeddings: true };
+  return parseModelConfig({ model_type: 'llama', ...shapes[name], ...lengths, ...tokens }, name);
+}
 
-export const config = parseModelConfig(
-  {
-    model_type: 'llama',
-    ...shapes[modelName],
-    max_position_embeddings: 512,
-    rms_norm_eps: 1e-5,
-    tie_word_embeddings: true,
-    pad_token_id: 0,
-    bos_token_id: 1,
-    eos_token_id: 2,
-  },
-  modelName,
-);
-
-export function freshParameters() {
+export function freshParameters(config) {
   return new Map(parameterSpecs(config).map((spec, i) => [spec.name, initialParameter(spec, config, 1, i)]));
 }
 
-/** Saves it as a folder that every command takes. */
-export async function saveBenchModel(folder) {
-  const tokenizer = trainTokenizer(['a'], {
-    vocabularySize: 259,
-    specialTokens: ['<pad>', '<s>', '</s>'],
-    pad: '<pad>',
-    bos: '<s>',
-    eos: '</s>',
+/** Saves `nano` as a folder that every command takes; its tokenizer knows bytes. */
+export async function saveNano(folder) {
+  const tokenizer = byteTokenizer({ eos: '</s>' });
+  await save(folder, configOf('nano'), tokenizer.toJson(), tokenizer.configuration);
+}
+
+/**
+ * Saves a model for rows of ids, where id 7 reads ` w7` as at the peer. A job, so that the fresh weights are in the
+ * memory of a process that ends before anything is measured.
+ */
+export async function saveForIds({ folder, name, hasEos }) {
+  const config = configOf(name, { hasEos });
+  const tokenizer = byteTokenizer(hasEos ? { eos: '</s>' } : {});
+  const json = structuredClone(tokenizer.toJson());
+  const words = Array.from({ length: config.vocabularySize - 3 }, (_, i) => [`Ġw${i + 3}`, i + 3]);
+  json.model.vocab = { '<pad>': 0, '<s>': 1, '</s>': 2, ...Object.fromEntries(words) };
+  await save(folder, config, json, tokenizer.configuration);
+}
+
+function byteTokenizer(roles) {
+  const specialTokens = ['<pad>', '<s>', '</s>'];
+  return trainTokenizer(['a'], {
+    ...{ vocabularySize: 259, specialTokens, pad: '<pad>', bos: '<s>' },
+    ...roles,
   });
-  const tokenizerFiles = {
-    'tokenizer.json': tokenizer.toJson(),
-    'tokenizer_config.json': tokenizer.configuration,
-  };
-  await saveModel(folder, { kind: 'base', config, parameters: freshParameters(), tokenizerFiles });
+}
+
+async function save(folder, config, tokenizer, configuration) {
+  const tokenizerFiles = { 'tokenizer.json': tokenizer, 'tokenizer_config.json': configuration };
+  await saveModel(folder, { kind: 'base', config, parameters: freshParameters(config), tokenizerFiles });
 }

@@ -1,16 +1,17 @@
-// One measurement of heed: `node bench/ours.js TASK ROWS.jsonl` does the work of the peer's task of that name and
+// One measurement of heed: `node bench/ours.js MODEL TASK ROWS.jsonl` does the work of the peer's task of that name and
 // prints one line of JSON. Useful tokens, seconds from the first batch to the last update with compilation, peak memory.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { windowMicroBatches } from '../dist/align/run/window-batches.js';
 import { UpdateStep } from '../dist/engine/optimizer/update-step.js';
 import { runJob } from '../dist/engine/runtime/job.js';
 import { openBackend } from '../dist/engine/runtime/onnx-backend.js';
 import { Generator } from '../dist/language/generation/generate.js';
 import { weightInputs } from '../dist/language/model/weights.js';
-import { config, freshParameters, modelName, saveBenchModel } from './model.js';
+import { configOf, freshParameters } from './model.js';
 
 const common = {
   seed: 0,
@@ -33,10 +34,29 @@ const common = {
   keepLast: 1,
   patience: 1,
 };
-const lora = { loraRank: 16, loraAlpha: 32 };
+const lora = { loraRank: 16, loraAlpha: 32, loraDropout: 0 };
 const pairs = { microBatchTokens: 4096, sharePrompts: true };
 const dpoOptions = { ...pairs, loss: 'dpo', labelSmoothing: 0, targetMargin: 0, likelihoodWeight: 0 };
 const rewardOptions = { ...pairs, loss: 'bradley-terry', margin: 0, centering: 0 };
+
+const grpoOptions = {
+  ...{
+    template: 'none',
+    reward: [`${fileURLToPath(new URL('even.js', import.meta.url))}#even`],
+    watch: [],
+    ensemble: [],
+  },
+  ...{
+    groupSize: 8,
+    maxTokens: 64,
+    temperature: 1,
+    iterations: 1,
+    microBatchTokens: 4096,
+    sharePrompts: true,
+  },
+  ...{ beta: 0.04, klIn: 'loss', advantageScaling: 'group', lossMean: 'sequence' },
+  ...{ clipLow: 0.2, clipHigh: 0.2, maskTruncated: false, onAlarm: 'warn' },
+};
 
 const tasks = {
   dense,
@@ -50,9 +70,10 @@ const tasks = {
 };
 
 /** Job functions that run in the engine process. */
-export async function denseJob(rowsFile) {
+export async function denseJob({ name, rowsFile }) {
   const rows = readRows(rowsFile);
-  const parameters = freshParameters();
+  const config = configOf(name);
+  const parameters = freshParameters(config);
   const inputs = weightInputs({ config, parameters });
   const trained = [...parameters].map(([name, values]) => ({
     name,
@@ -89,10 +110,11 @@ export async function denseJob(rowsFile) {
   return { useful: rows.length * 256, seconds: seconds.slice(2).sort((a, b) => a - b)[3] };
 }
 
-export async function generateJob(rowsFile) {
+export async function generateJob({ name, rowsFile }) {
   const rows = readRows(rowsFile);
+  const config = configOf(name);
   const backend = await openBackend({ threads: 2 });
-  const generator = new Generator(backend, { config, parameters: freshParameters() });
+  const generator = new Generator(backend, { config, parameters: freshParameters(config) });
   const request = (promptIds, seed, maxTokens) => ({
     promptIds,
     seed,
@@ -107,12 +129,12 @@ export async function generateJob(rowsFile) {
   return { useful: completions.reduce((sum, { ids }) => sum + ids.length, 0), seconds };
 }
 
-function dense(rowsFile) {
-  return runJob({ module: import.meta.url, name: 'denseJob', payload: rowsFile });
+function dense(work) {
+  return runJob({ module: import.meta.url, name: 'denseJob', payload: work });
 }
 
-function generate(rowsFile) {
-  return runJob({ module: import.meta.url, name: 'generateJob', payload: rowsFile });
+function generate(work) {
+  return runJob({ module: import.meta.url, name: 'generateJob', payload: work });
 }
 
 /**
@@ -122,57 +144,48 @@ function generate(rowsFile) {
  *   then ours have it too, and the start of the engine process besides
  */
 function training(method, options, { countsSetUp = false } = {}) {
-  return async (rowsFile) => {
-    const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
-    try {
-      const model = join(folder, modelName);
-      await saveBenchModel(model);
-      const payload = { ...common, ...options, model, data: [rowsFile], out: join(folder, 'run') };
-      const times = { started: performance.now(), last: 0 };
-      const onEvent = (event) => {
-        if (event.type === 'started' && !countsSetUp) times.started = performance.now();
-        if (event.type === 'step') times.last = performance.now();
-      };
-      const module = new URL(`../dist/align/methods/${method}.js`, import.meta.url).href;
-      await runJob({ module, name: method, payload }, { onEvent });
-      return { useful: usefulTokens(readRows(rowsFile)), seconds: (times.last - times.started) / 1000 };
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  return async ({ model, folder, rowsFile }) => {
+    const { begun, started, lastStep } = await runMethod(method, folder, {
+      ...{ ...common, ...options, model, data: [rowsFile] },
+    });
+    const useful = usefulTokens(readRows(rowsFile));
+    return { useful, seconds: lastStep - (countsSetUp ? begun : started) };
   };
 }
 
 /**
- * One step: 8 completions of 64 tokens for each prompt, all in one update. The monitor samples the reference before the
- * run has started, which the peer does not do; it is not counted.
+ * One update: 8 completions of 64 tokens for each prompt. The seconds are those of generation, scoring and update. The
+ * monitor has sampled 192 completions of the reference before, of which the peer has nothing: `seconds_with_set_up`.
  */
-async function grpo(rowsFile) {
-  const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
-  try {
-    const [model, reward] = [join(folder, modelName), join(folder, 'reward.js')];
-    await saveBenchModel(model);
-    writeFileSync(reward, 'export const reward = (rows) => rows.map((_, i) => ((i * 7) % 5) / 5);');
-    const prompts = readRows(rowsFile).length;
-    const payload = {
-      ...{ ...common, model, data: [rowsFile], out: join(folder, 'run'), template: 'none' },
-      ...{ reward: [`${reward}#reward`], watch: [], ensemble: [], batchSize: prompts, groupSize: 8 },
-      ...{ maxTokens: 64, temperature: 1, generationBatchSize: 8 * prompts, microBatchTokens: 4096 },
-      ...{ iterations: 1, beta: 0.04, klIn: 'loss', clipLow: 0.2, clipHigh: 0.2, maskTruncated: false },
-      ...{ advantageScaling: 'group', lossMean: 'sequence', onAlarm: 'warn', sharePrompts: true },
-    };
-    const seen = { started: 0, last: 0, generated: 0 };
-    const onEvent = (event) => {
-      if (event.type === 'started') seen.started = performance.now();
-      if (event.type !== 'step') return;
-      seen.last = performance.now();
-      seen.generated += event.metrics['completions/mean_length'] * 8 * prompts;
-    };
-    const module = new URL('../dist/align/methods/grpo.js', import.meta.url).href;
-    await runJob({ module, name: 'grpo', payload }, { onEvent });
-    return { useful: seen.generated, seconds: (seen.last - seen.started) / 1000 };
-  } finally {
-    rmSync(folder, { recursive: true });
+async function grpo({ model, folder, rowsFile }) {
+  const batchSize = readRows(rowsFile).length;
+  const completions = batchSize * grpoOptions.groupSize;
+  const sizes = { batchSize, generationBatchSize: completions };
+  const { begun, started, lastStep, steps } = await runMethod('grpo', folder, {
+    ...{ ...common, ...grpoOptions, ...sizes, model, data: [rowsFile] },
+  });
+  const lengths = ['min', 'max'].map((bound) => steps[0].metrics[`completions/${bound}_length`]);
+  if (steps.length !== 1 || lengths.some((length) => length !== grpoOptions.maxTokens)) {
+    throw new Error(`grpo: ${steps.length} steps of completions of ${lengths.join(' to ')} tokens`);
   }
+  if (steps[0].metrics.frac_reward_zero_std > 0) throw new Error('grpo: a group was left out of the update');
+  const measured = { seconds: lastStep - started, seconds_with_set_up: lastStep - begun };
+  return { useful: completions * grpoOptions.maxTokens, ...measured };
+}
+
+/** @returns seconds of the clock: before the engine process, at the start of the steps and after the last */
+async function runMethod(method, folder, options) {
+  const clock = () => performance.now() / 1000;
+  const seen = { begun: clock(), started: 0, lastStep: 0, steps: [] };
+  const onEvent = (event) => {
+    if (event.type === 'started') seen.started = clock();
+    if (event.type !== 'step') return;
+    seen.lastStep = clock();
+    seen.steps.push(event);
+  };
+  const module = new URL(`../dist/align/methods/${method}.js`, import.meta.url).href;
+  await runJob({ module, name: method, payload: { ...options, out: join(folder, 'run') } }, { onEvent });
+  return seen;
 }
 
 /** As the peer counts: every token of a row, a prompt once for each answer. */
@@ -218,16 +231,26 @@ function watchMemory() {
 
 // As a job's module it only exports.
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const [task, rowsFile] = process.argv.slice(2);
-  const peak = watchMemory();
-  const { useful, seconds } = await tasks[task](rowsFile);
-  const result = {
-    task,
-    model: modelName,
-    tokens_per_s: useful / seconds,
-    seconds,
-    useful_tokens: useful,
-    peak_rss_gb: peak(),
-  };
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+  const [name, task, rowsFile] = process.argv.slice(2);
+  const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
+  try {
+    const model = join(folder, name);
+    const saving = { folder: model, name, hasEos: task !== 'grpo' };
+    const module = new URL('model.js', import.meta.url).href;
+    await runJob({ module, name: 'saveForIds', payload: saving });
+    const peak = watchMemory();
+    const { useful, seconds, ...more } = await tasks[task]({ name, model, folder, rowsFile });
+    const result = {
+      task,
+      model: name,
+      tokens_per_s: useful / seconds,
+      seconds,
+      useful_tokens: useful,
+      peak_rss_gb: peak(),
+      ...more,
+    };
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

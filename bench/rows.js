@@ -1,6 +1,11 @@
 // Rows for heed's half when there is no peer to print them: lengths log-normal like Alpaca's, ids uniform.
 
-const vocabulary = 4096;
+const vocabularies = { nano: 4096, smol: 49152 };
+/** As the peer's: smol has fewer rows, for it takes longer. */
+const counts = {
+  nano: { dense: 8, sft: 256, dpo: 128, generate: 64, grpo: 8 },
+  smol: { dense: 2, sft: 48, dpo: 16, generate: 32, grpo: 2 },
+};
 
 function randomNumbers() {
   let state = 7;
@@ -11,7 +16,8 @@ function randomNumbers() {
 }
 
 /** JSON lines of a task's rows. */
-export function ownRows(task) {
+export function ownRows(task, model = 'nano') {
+  const vocabulary = vocabularies[model];
   const random = randomNumbers();
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const ids = (count) => Array.from({ length: count }, () => 3 + Math.floor(random() * (vocabulary - 3)));
@@ -26,17 +32,12 @@ export function ownRows(task) {
     const { prompt_ids, completion_ids: chosen_ids } = instruction();
     return { prompt_ids, chosen_ids, rejected_ids: instruction().completion_ids };
   };
+  const prompt = (count) => () => ({ prompt_ids: ids(count) });
   const rows = {
-    dense: () => Array.from({ length: 8 }, () => ({ prompt_ids: ids(256) })),
-    sft: () => Array.from({ length: 256 }, instruction),
-    lora: () => Array.from({ length: 256 }, instruction),
-    dpo: () => Array.from({ length: 128 }, pair),
-    dpo_lora: () => Array.from({ length: 128 }, pair),
-    grpo: () => Array.from({ length: 8 }, () => ({ prompt_ids: ids(32) })),
-    reward: () => Array.from({ length: 128 }, pair),
-    generate: () => Array.from({ length: 64 }, () => ({ prompt_ids: ids(32) })),
+    ...{ dense: prompt(256), sft: instruction, dpo: pair, generate: prompt(32), grpo: prompt(32) },
   };
-  return rows[task]()
+  const kind = { lora: 'sft', dpo_lora: 'dpo', reward: 'dpo' }[task] ?? task;
+  return Array.from({ length: counts[model][kind] }, rows[kind])
     .map((row) => `${JSON.stringify(row)}\n`)
     .join('');
 }

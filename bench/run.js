@@ -1,10 +1,11 @@
 // Side-by-side measurements: heed and the peer (TRL on PyTorch) do the same work in turn, five rounds, medians.
-//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --tasks lora,dpo --model nano --out results.json]
-// Without HEED_PEER_PYTHON (a Python with torch, transformers and trl) only heed's half runs, on rows of its own.
+//   HEED_PEER_PYTHON=/path/to/python npm run bench [-- --rounds 5 --model nano --tasks lora,dpo --results runs.jsonl --out summary.json]
+// Without HEED_PEER_PYTHON (a Python with torch, transformers, peft and trl) only heed's half runs, on rows of its own.
+// With --results each measurement becomes a line of that file at once, and those that are there are not repeated.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -25,8 +26,9 @@ const peersOf = {
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    tasks: { type: 'string', default: Object.keys(peersOf).join(',') },
     model: { type: 'string', default: 'nano' },
+    tasks: { type: 'string', default: Object.keys(peersOf).join(',') },
+    results: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -47,21 +49,9 @@ const peerScript = process.env.HEED_PEER_SCRIPT ?? '../shared/bench/peer_trl.py'
 const folder = mkdtempSync(join(tmpdir(), 'heed-bench-'));
 try {
   const tasks = options.tasks.split(',');
-  const rowFiles = Object.fromEntries(
-    await Promise.all(tasks.map(async (task) => [task, await writeRows(task)])),
-  );
-  const runs = [];
+  const runs = earlierRuns();
   for (let round = 1; round <= Number(options.rounds); round++) {
-    for (const task of tasks) {
-      runs.push({
-        round,
-        side: 'heed',
-        ...(await measure(process.execPath, [script('ours.js'), task, rowFiles[task]])),
-      });
-      for (const peer of python ? peersOf[task] : []) {
-        runs.push({ round, side: 'peer', ...(await measure(python, [peerScript, options.model, peer])) });
-      }
-    }
+    for (const task of tasks) for (const turn of turnsOf(task, round)) await take(turn, runs);
     process.stderr.write(`round ${round} of ${options.rounds} done\n`);
   }
   report(
@@ -72,14 +62,41 @@ try {
   rmSync(folder, { recursive: true });
 }
 
+function earlierRuns() {
+  if (!options.results || !existsSync(options.results)) return [];
+  const lines = readFileSync(options.results, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line)).filter(({ model }) => model === options.model);
+}
+
+/** Who goes first changes from round to round. */
+function turnsOf(task, round) {
+  const turns = [{ round, side: 'heed', task, rows: task }];
+  for (const peer of python ? peersOf[task] : []) turns.push({ round, side: 'peer', task: peer, rows: task });
+  return round % 2 === 1 ? turns : turns.reverse();
+}
+
+async function take({ round, side, task, rows }, runs) {
+  if (runs.some((run) => run.round === round && run.side === side && run.task === task)) return;
+  const { model } = options;
+  const measured =
+    side === 'heed'
+      ? await measure(process.execPath, [script('ours.js'), model, task, await rowsFile(rows)])
+      : await measure(python, [peerScript, model, task]);
+  const run = { round, side, ...measured };
+  runs.push(run);
+  if (options.results) appendFileSync(options.results, `${JSON.stringify(run)}\n`);
+}
+
 function script(name) {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
 /** The peer's own rows, so that both sides do the same work. */
-async function writeRows(task) {
-  const lines = python ? await output(python, [peerScript, options.model, 'rows', task]) : ownRows(task);
+async function rowsFile(task) {
   const file = join(folder, `${task}.jsonl`);
+  if (existsSync(file)) return file;
+  const { model } = options;
+  const lines = python ? await output(python, [peerScript, model, 'rows', task]) : ownRows(task, model);
   writeFileSync(file, lines);
   return file;
 }
@@ -92,21 +109,22 @@ async function measure(program, words) {
 
 function output(program, words) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...process.env, HEED_BENCH_MODEL: options.model },
-    });
-    let text = '';
-    child.stdout.on('data', (chunk) => {
-      text += chunk;
-    });
+    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const texts = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr']) {
+      child[name].setEncoding('utf8').on('data', (chunk) => {
+        texts[name] += chunk;
+      });
+    }
     child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve(text) : reject(new Error(`${words.join(' ')} ended with ${code}`)),
-    );
+    child.on('close', (code) => {
+      if (code === 0) resolve(texts.stdout);
+      else reject(new Error(`${words.join(' ')} ended with ${code}\n${texts.stderr.slice(-2000)}`));
+    });
   });
 }
 
+/** Ratios are medians of each round's own, for the machine changes more between rounds than within one. */
 function summarise(task, runs) {
   const of = (side, name) => runs.filter((run) => run.side === side && run.task === name);
   const medians = (list) => ({
@@ -117,9 +135,16 @@ function summarise(task, runs) {
   if (!python) return { task, heed };
   const peers = peersOf[task].map((name) => ({ name, ...medians(of('peer', name)) }));
   const fastest = peers.reduce((best, peer) => (peer.tokensPerSecond > best.tokensPerSecond ? peer : best));
-  const speed = heed.tokensPerSecond / fastest.tokensPerSecond;
-  const memory = heed.peakGigabytes / Math.min(...peers.map((peer) => peer.peakGigabytes));
-  return { task, heed, peers, speed, memory, goal: goals[task] };
+  const smallest = peers.reduce((best, peer) => (peer.peakGigabytes < best.peakGigabytes ? peer : best));
+  const ratios = (key, { name }) =>
+    of('heed', task).flatMap((run) =>
+      of('peer', name)
+        .filter(({ round }) => round === run.round)
+        .map((other) => run[key] / other[key]),
+    );
+  const speeds = ratios('tokens_per_s', fastest);
+  const memory = median(ratios('peak_rss_gb', smallest));
+  return { task, heed, peers, speed: median(speeds), speeds, memory, goal: goals[task] };
 }
 
 function report(summaries, runs) {
@@ -141,7 +166,17 @@ function report(summaries, runs) {
         .trimEnd()}\n`,
     );
   }
-  const json = JSON.stringify({ node: process.version, rounds: Number(options.rounds), summaries, runs });
+  const machine = { node: process.version, processor: cpus()[0]?.model, instructions: wideInstructions() };
+  const rounds = Number(options.rounds);
+  const json = JSON.stringify({ ...machine, model: options.model, rounds, summaries, runs });
   if (options.out) writeFileSync(options.out, `${json}\n`);
   process.stdout.write(`${json}\n`);
+}
+
+/** What both sides' matrix products depend on most (Linux). */
+function wideInstructions() {
+  const file = '/proc/cpuinfo';
+  if (!existsSync(file)) return [];
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync(file, 'utf8'))?.[1].split(' '));
+  return ['avx2', 'avx512f', 'amx_tile'].filter((flag) => flags.has(flag));
 }

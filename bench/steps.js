@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { median } from './median.js';
-import { saveBenchModel } from './model.js';
+import { saveNano } from './model.js';
 import { ownRows } from './rows.js';
 
 const { values: options, positionals } = parseArgs({
@@ -101,7 +101,7 @@ function lowerBound(sorted) {
 }
 
 try {
-  await saveBenchModel(model);
+  await saveNano(model);
   const chosen = options.tasks.split(',').map((name) => ({ name, words: tasks[name](), pairs: [] }));
   for (let pair = 0; pair < Number(options.pairs); pair++) {
     for (const { words, pairs } of chosen) {
