@@ -20,16 +20,18 @@ type PlannedSpan = { text: string; isTrained: boolean } | { message: number; isT
 const plans = new WeakMap<ChatTemplate, Map<string, PlannedSpan[] | string>>();
 
 /**
- * Splits a conversation into spans. Trained: every assistant turn from where generation would begin (the rendering
+ * Splits a conversation into spans. Trained: the turns that are marked (by default all of the assistant) from where generation would begin (the rendering
  * up to the turn, with its generation prompt) through the token that ends the turn.
  * A mismatch is reported when generation would see other text than training does: the template rewrites contents or
  * earlier turns, or its generation prompt is no prefix of the turn.
  */
-export function findChatSpans(messages: readonly Message[], template: ChatTemplate): ChatSpans {
-  const plan = planFor(
-    messages.map(({ role }) => role),
-    template,
-  );
+export function findChatSpans(
+  messages: readonly Message[],
+  template: ChatTemplate,
+  isTrained: readonly boolean[] = messages.map(({ role }) => role === 'assistant'),
+): ChatSpans {
+  const turns = messages.map(({ role }, i) => ({ role, isTrained: isTrained[i] }));
+  const plan = planFor(turns, template);
   if (typeof plan === 'string') return { kind: 'mismatch', reason: plan };
   const rendered = template.render(messages, { addGenerationPrompt: false });
   for (const contentOf of [plainContent, trimmedContent]) {
@@ -68,16 +70,21 @@ function fill(
   return { text: contentOf(messages[span.message]), isTrained, isTemplate: false };
 }
 
-function planFor(roles: readonly Role[], template: ChatTemplate): PlannedSpan[] | string {
+interface PlannedTurn {
+  role: Role;
+  isTrained: boolean;
+}
+
+function planFor(turns: readonly PlannedTurn[], template: ChatTemplate): PlannedSpan[] | string {
   let known = plans.get(template);
   if (!known) {
     known = new Map();
     plans.set(template, known);
   }
-  const key = roles.join(' ');
+  const key = turns.map(({ role, isTrained }) => `${role}${isTrained ? '+' : ''}`).join(' ');
   let plan = known.get(key);
   if (plan === undefined) {
-    plan = makePlan(roles, template);
+    plan = makePlan(turns, template);
     known.set(key, plan);
   }
   return plan;
@@ -88,13 +95,13 @@ function placeholder(message: number): string {
   return `\uE000${message}\uE001`;
 }
 
-function makePlan(roles: readonly Role[], template: ChatTemplate): PlannedSpan[] | string {
-  const messages = roles.map((role, i) => ({ role, content: placeholder(i) }));
+function makePlan(turns: readonly PlannedTurn[], template: ChatTemplate): PlannedSpan[] | string {
+  const messages = turns.map(({ role }, i) => ({ role, content: placeholder(i) }));
   const skeleton = template.render(messages, { addGenerationPrompt: false });
   const plan: PlannedSpan[] = [];
   let done = 0;
-  for (const [i, role] of roles.entries()) {
-    if (role !== 'assistant') continue;
+  for (const [i, { isTrained }] of turns.entries()) {
+    if (!isTrained) continue;
     const turn = locateTurn(i, messages, skeleton, template);
     if (typeof turn === 'string') return turn;
     plan.push(...cutAtPlaceholders(skeleton.slice(done, turn.start), false));

@@ -233,7 +233,8 @@ describe('loadMarkedRows', () => {
       { prompt: 'p', completion: 'aa', label: true },
       { prompt: 'p', completion: ' ', label: true },
       { prompt: 'p', completion: 'dd' },
-      { prompt: 'p', completion: 'dd', label: 1 },
+      { prompt: 'p', completion: 'dd', label: 'class 1' },
+      { prompt: 'p', completion: 'ee', label: 1 },
     );
     const faults: string[] = [];
     const onFault = ({ reason }: RowFault) => faults.push(reason);
@@ -251,8 +252,9 @@ describe('loadMarkedRows', () => {
       [3, false],
       [4, false],
       [4, true],
+      [4, true],
     ]);
-    expect(report).toMatchObject({ rows: 8, kept: 5, faults: 3, dropped: { 'empty-completion': 1 } });
+    expect(report).toMatchObject({ rows: 9, kept: 6, faults: 3, dropped: { 'empty-completion': 1 } });
     expect(report.notices).toEqual({ contradiction: 2, duplicate: 1 });
     expect(faults).toEqual([
       'a completion is empty or only white space',
@@ -266,7 +268,7 @@ describe('loadMarkedRows', () => {
     const path = file('only-marked.jsonl', { prompt: 'p', completion: 'a', label: true });
     for (const load of [loadPreferenceRows, loadRankingRows]) {
       await expect(load([path], tokenizer, options)).rejects.toThrow(
-        /got none of 1 \(1 unreadable, .*got a completion row with a label, which heed kto reads\)/,
+        /got none of 1 \(1 unreadable, .*got a completion row with the label true, which heed kto reads\)/,
       );
     }
     // To fine-tuning a mark is one more key that it leaves alone.

@@ -181,11 +181,12 @@ async function loadRows<Accepted extends DataRecord, Row extends object>(
   const tally = new DataTally();
   const settings = { ...options, onNotice: tally.addNotice.bind(tally) };
   const take = (record: Accepted, source: RowSource) => kind.take(record, tokenizer, settings, source);
+  const onIgnored = tally.addIgnored.bind(tally);
   const said = new Set<string>();
   const rows: Row[] = [];
   const fingerprints: Fingerprint[] = [];
   for (const file of files) {
-    for await (const row of readFile(file, options, tally, { ...kind, take }, fingerprints)) {
+    for await (const row of readFile(file, options, tally, { ...kind, take, onIgnored }, fingerprints)) {
       tally.addKept(kind.sequences(row));
       const own = kind.says(row);
       if (kind.contradicts && said.has(kind.contradicts(row))) tally.addNotice('contradiction');
@@ -199,7 +200,6 @@ async function loadRows<Accepted extends DataRecord, Row extends object>(
     where: files.join(', ') || 'data',
     expected: `at least one row that is ${kind.expected}`,
     found: tally.describeLosses(),
-    advice: 'looking at the first lines of the file: each row must be a JSON object',
   });
 }
 
@@ -207,6 +207,7 @@ async function loadRows<Accepted extends DataRecord, Row extends object>(
 interface Taking<Accepted extends DataRecord, Row extends object>
   extends Pick<RowKind<Accepted, Row>, 'accepts' | 'expected'> {
   take: (record: Accepted, source: RowSource) => Row | Dropped;
+  onIgnored: (key: string) => void;
 }
 
 async function* readFile<Accepted extends DataRecord, Row extends object>(
@@ -246,7 +247,7 @@ function takeRow<Accepted extends DataRecord, Row extends object>(
   reading: ReadOptions,
   kind: Taking<Accepted, Row>,
 ): Row | Dropped | undefined {
-  const record = recognise(row.value);
+  const record = recognise(row.value, kind.onIgnored);
   if (record.kind !== 'unrecognised' && kind.accepts(record)) {
     return kind.take(record, { file, line: row.line });
   }
@@ -275,22 +276,23 @@ function drop(
   setAside(faultOf(file, row, reasonOf(outcome)), { strict, onFault: (fault) => onFault?.(fault) });
 }
 
+/** An answer that people called bad is not one to learn. */
 function isInstruction(record: DataRecord): record is InstructionRecord {
-  return ['alpaca', 'completion', 'messages', 'tokens'].includes(record.kind);
+  return !isComparison(record) && record.kind !== 'text' && record.label !== false;
 }
 
 function isPreference(record: DataRecord): record is PreferenceRecord {
-  return record.kind === 'preference' || record.kind === 'preference-tokens';
+  return ['preference', 'preference-messages', 'preference-tokens'].includes(record.kind);
 }
 
 /** Only KTO reads labels: whoever has them may have chosen another command. */
 function describeRecord(record: DataRecord): string {
-  const hint = isMarked(record) ? ' with a label, which heed kto reads' : '';
+  const hint = isMarked(record) ? ` with the label ${record.label}, which heed kto reads` : '';
   return `a ${record.kind} row${hint}`;
 }
 
 function isMarked(record: DataRecord): record is MarkedRecord {
-  return 'label' in record;
+  return 'label' in record && record.label !== undefined;
 }
 
 function isMarkedOrPreference(record: DataRecord): record is MarkedRecord | PreferenceRecord {

@@ -3,10 +3,10 @@
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, tokenizePrompt } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type ReadOptions, readJsonLines, setAside } from './read.ts';
-import { type DataRecord, recognise } from './records.ts';
+import { type DataRecord, type Message, recognise } from './records.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
-import { tokenizeChatPrompt, tokenizeRecordPrompt } from './tokenize.ts';
+import { tokenizeChatPrompt, tokenizeRecordPrompt, untilLastAnswer } from './tokenize.ts';
 
 /** How a plain prompt is put to the model: as a text to continue, as Alpaca's instruction, as a user's message. */
 export type PromptTemplate = 'none' | 'alpaca' | 'chat';
@@ -70,9 +70,12 @@ export async function* readPrompts(
   }
 }
 
-const promptKeys = ['prompt', 'instruction', 'prompt_ids', 'messages', 'conversations'];
+const promptKeys = [
+  ...['prompt', 'instruction', 'prompt_ids', 'messages', 'conversations', 'conversation'],
+  ...['question', 'query'],
+];
 /** Makes whole records of rows that only ask. */
-const noAnswer = { completion: '', output: '', completion_ids: [] };
+const noAnswer = { completion: '', output: '', answer: '', response: '', completion_ids: [] };
 
 function promptOf(value: unknown, options: PromptOptions): Prompt | string {
   const isRow = value !== null && typeof value === 'object' && !Array.isArray(value);
@@ -102,21 +105,20 @@ function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptio
       return { ids, text };
     }
     case 'messages':
-      return promptOfMessages(record, tokenizer());
+      return promptOfMessages(untilLastAnswer(record.messages), tokenizer());
+    case 'preference-messages':
+      return promptOfMessages(record.prompt, tokenizer());
     case 'text':
       return 'a text, and no prompt';
   }
 }
 
 /** A template may refuse a conversation; that is the row's fault. */
-function promptOfMessages(
-  record: Extract<DataRecord, { kind: 'messages' }>,
-  tokenizer: PromptTokenizer,
-): Prompt | string {
-  const text = record.messages.findLast(({ role }) => role === 'user')?.content;
+function promptOfMessages(messages: readonly Message[], tokenizer: PromptTokenizer): Prompt | string {
+  const text = messages.findLast(({ role }) => role === 'user')?.content;
   if (text === undefined) return 'no message of a user';
   try {
-    return { ids: tokenizeRecordPrompt(record, tokenizer), text };
+    return { ids: tokenizeChatPrompt(messages, tokenizer), text };
   } catch (error) {
     if (error instanceof UserError) return error.message;
     throw error;

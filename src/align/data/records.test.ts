@@ -106,7 +106,7 @@ describe('recognise', () => {
   it.each([
     [[1], 'expected an object, got a list'],
     [null, 'expected an object, got null'],
-    [{ question: 'q', answer: 'a' }, 'no known format has the keys question, answer'],
+    [{ riddle: 'q', solution: 'a' }, 'no known format has the keys riddle, solution'],
     [{ instruction: 'i', output: 3 }, 'output: expected a string, got 3'],
     [{ prompt_ids: [1, '2'], completion_ids: [3] }, 'prompt_ids[1]: expected a token id, got "2"'],
     [
@@ -116,16 +116,16 @@ describe('recognise', () => {
     [{ prompt_ids: [-1], completion_ids: [] }, 'prompt_ids[0]: expected a token id, got -1'],
     [
       { messages: [{ role: 'tool', content: '' }] },
-      'messages[0].role: expected system, developer, user, assistant, got "tool"',
+      'messages[0].role: turns of a tool cannot be rendered yet',
     ],
     [{ messages: [{ role: 'user', content: null }] }, 'messages[0].content: expected a string, got null'],
     [
       { messages: [{ role: 'user', content: [{ type: 'image' }] }] },
-      'messages[0].content[0]: expected a part of type text',
+      'messages[0].content[0]: expected a part of type text, got "image"',
     ],
     [
       { conversations: [{ from: '__proto__', value: '' }] },
-      'conversations[0].from: expected system, human, user, gpt, chatgpt, assistant, got "__proto__"',
+      'conversations[0].from: expected system, developer, user, human, assistant, gpt, chatgpt, model, bot, got "__proto__"',
     ],
     [
       { prompt: 'p', chosen: 'c', rejected: 'r', strength: 'high' },
@@ -136,6 +136,162 @@ describe('recognise', () => {
     [{ messages: 'hello' }, 'messages: expected a list, got "hello"'],
   ])('says what is wrong with %j', (row, reason) => {
     expect(recognise(row)).toEqual({ kind: 'unrecognised', reason });
+  });
+
+  const user = (content: string) => ({ role: 'user', content });
+  const assistant = (content: string) => ({ role: 'assistant', content });
+  const system = (content: string) => ({ role: 'system', content });
+
+  it.each([
+    [
+      'a system message and earlier turns beside an instruction',
+      { instruction: 'i', input: 'x', output: 'o', system: 's', history: [['a', 'b']] },
+      {
+        kind: 'messages',
+        messages: [system('s'), user('a'), assistant('b'), user('i\n\nx'), assistant('o')],
+        isTrained: [false, false, false, false, true],
+      },
+    ],
+    [
+      'a system message beside a conversation',
+      {
+        conversations: [
+          { from: 'human', value: 'q' },
+          { from: 'gpt', value: 'a' },
+        ],
+        system: 's',
+      },
+      { kind: 'messages', messages: [system('s'), user('q'), assistant('a')] },
+    ],
+    [
+      'turns that are not to be trained',
+      {
+        messages: [user('q'), { ...assistant('a'), weight: 0 }, user('r'), { ...assistant('b'), weight: 1 }],
+      },
+      {
+        kind: 'messages',
+        messages: [user('q'), assistant('a'), user('r'), assistant('b')],
+        isTrained: [false, false, false, true],
+      },
+    ],
+    [
+      'a label of the last turn',
+      { messages: [user('q'), assistant('a'), user('r'), assistant('b')], kto_tag: false },
+      {
+        kind: 'messages',
+        messages: [user('q'), assistant('a'), user('r'), assistant('b')],
+        isTrained: [false, false, false, true],
+        label: false,
+      },
+    ],
+    [
+      'turns as prompt and completion',
+      { prompt: [user('q')], completion: [assistant('a')], label: 1 },
+      { kind: 'messages', messages: [user('q'), assistant('a')], isTrained: [false, true], label: true },
+    ],
+    [
+      'answers after a conversation',
+      {
+        conversations: [{ from: 'human', value: 'q' }],
+        chosen: { from: 'gpt', value: 'a' },
+        rejected: { from: 'gpt', value: 'b' },
+      },
+      {
+        kind: 'preference-messages',
+        prompt: [user('q')],
+        chosen: [assistant('a')],
+        rejected: [assistant('b')],
+      },
+    ],
+    [
+      'whole conversations that begin alike',
+      { prompt: 'q', chosen: [user('q'), assistant('a')], rejected: [user('q'), assistant('b')] },
+      {
+        kind: 'preference-messages',
+        prompt: [user('q')],
+        chosen: [assistant('a')],
+        rejected: [assistant('b')],
+      },
+    ],
+    [
+      'turns after a prompt of text',
+      { prompt: 'q', chosen: [assistant('a')], rejected: [assistant('b')] },
+      {
+        kind: 'preference-messages',
+        prompt: [user('q')],
+        chosen: [assistant('a')],
+        rejected: [assistant('b')],
+      },
+    ],
+    [
+      'texts that begin alike',
+      { chosen: 'Q: sea? A: Yellow', rejected: 'Q: sea? A: None' },
+      { kind: 'preference', prompt: 'Q: sea? A:', chosen: ' Yellow', rejected: ' None' },
+    ],
+    [
+      'answers to an instruction',
+      { instruction: 'i', input: '', chosen: 'a', rejected: 'b' },
+      {
+        kind: 'preference',
+        prompt: expect.stringContaining('### Instruction:\ni\n'),
+        chosen: 'a',
+        rejected: 'b',
+      },
+    ],
+    [
+      'Dolly',
+      { instruction: 'i', context: 'c', response: 'r' },
+      { kind: 'alpaca', instruction: 'i', input: 'c', output: 'r' },
+    ],
+    ['questions', { question: 'q', answer: 'a' }, { kind: 'alpaca', instruction: 'q', output: 'a' }],
+    [
+      'columns that say nothing',
+      { messages: null, text: '', instruction: 'i', output: 'o', tools: [] },
+      { kind: 'alpaca', instruction: 'i', output: 'o' },
+    ],
+  ])('reads %s', (_, row, record) => {
+    const read = recognise(row);
+    expect(JSON.parse(JSON.stringify(read))).toEqual(record);
+  });
+
+  it.each([
+    [{ messages: [user('q'), assistant('a')], tools: [{ name: 'f' }] }, /^tools: not read beside messages/],
+    [
+      { messages: [user('q'), { ...assistant(''), tool_calls: [{ id: '1' }] }] },
+      /^messages\[1\]\.tool_calls: cannot/,
+    ],
+    [{ messages: [user('q'), { ...assistant('a'), reasoning_content: 'hm' }] }, /reasoning_content: cannot/],
+    [
+      { messages: [user('q'), { ...assistant('a'), weight: 0.5 }] },
+      /weight: expected 0, 1, false or true, got 0\.5/,
+    ],
+    [{ instruction: 'i', output: 'o', images: ['a.png'] }, /^images: not read/],
+    [{ text: 't', system: 's' }, /^system: not read beside text/],
+    [{ messages: [system('s'), user('q'), assistant('a')], system: 'other' }, /^system: another/],
+    [{ chosen: 'a', rejected: 'b' }, /^prompt: expected one, or a beginning/],
+    [
+      { prompt: 'p', chosen: [user('q'), assistant('a')], rejected: [user('q'), assistant('b')] },
+      /^prompt: expected a turn/,
+    ],
+    [
+      { prompt: 'p', chosen: [assistant('a'), user('b')], rejected: [assistant('c')] },
+      /^chosen: expected to end/,
+    ],
+  ])('never drops what changes the meaning of %j', (row, reason) => {
+    expect(recognise(row)).toEqual({ kind: 'unrecognised', reason: expect.stringMatching(reason) });
+  });
+
+  it('names the keys that it does not read', () => {
+    const keys: string[] = [];
+    const row = {
+      id: 7,
+      source: '',
+      category: 'x',
+      annotator: 'a',
+      messages: [user('q'), { ...assistant('a'), at: 3 }],
+    };
+    recognise(row, (key) => keys.push(key));
+    expect(keys).toEqual(['id', 'category', 'turns.at']);
   });
 
   it('reads no field from a prototype', () => {

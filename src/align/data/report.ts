@@ -14,6 +14,8 @@ export interface DataReport {
   faults: number;
   /** Things that a person may want to know about kept rows. */
   notices: Partial<Record<Notice, number>>;
+  /** Keys of the rows that heed does not read, with how many rows say something there; of turns as `turns.KEY`. */
+  ignoredKeys: Record<string, number>;
   tokens: number;
   trainedTokens: number;
   /** Of kept sequences, in tokens; the 95th percentile is the smallest length that 95% do not exceed. */
@@ -30,6 +32,7 @@ export class DataTally {
   private readonly dropped: Partial<Record<DropReason, number>> = {};
   private readonly firstDropped: Partial<Record<DropReason, RowSource>> = {};
   private readonly notices: Partial<Record<Notice, number>> = {};
+  private readonly ignored = new Map<string, number>();
   private readonly lengths: number[] = [];
   private trainedTokens = 0;
 
@@ -51,6 +54,10 @@ export class DataTally {
 
   addNotice(notice: Notice): void {
     this.notices[notice] = (this.notices[notice] ?? 0) + 1;
+  }
+
+  addIgnored(key: string): void {
+    this.ignored.set(key, (this.ignored.get(key) ?? 0) + 1);
   }
 
   /** One kept row of the data: one sequence, or both of a preference. */
@@ -76,6 +83,7 @@ export class DataTally {
       dropped: { ...this.dropped },
       faults: this.faults,
       notices: { ...this.notices },
+      ignoredKeys: Object.fromEntries(this.ignored),
       tokens: sum(this.lengths),
       trainedTokens: this.trainedTokens,
       lengths: { min: quantile(0), median: quantile(0.5), p95: quantile(0.95), max: quantile(1) },

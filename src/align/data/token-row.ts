@@ -39,6 +39,7 @@ export function reasonOf({ dropped, detail }: Dropped): string {
 export const notices = {
   'text-differs': "the record's own text is not what Alpaca's template gives",
   'split-border': 'the tokenizer would have joined the end of the prompt and the beginning of the completion',
+  'control-token-text': 'the text holds the name of a control token, which is read as plain text',
   duplicate: 'the same tokens as an earlier row',
   contradiction: 'an earlier row says the opposite',
 } as const;

@@ -101,3 +101,29 @@ function isSpecial(id: number, name: string, tokenizer: PromptTokenizer): boolea
   const plain = tokenizer.encode(name);
   return parsed.length === 1 && parsed[0] === id && !(plain.length === 1 && plain[0] === id);
 }
+
+/** What looks like the name of a control token: `<|im_end|>`, `</s>`, `[INST]`. */
+const controlName = /<[|\uFF5C]?\/?[^\s<>]{1,40}>|\[\/?[A-Z_]{3,20}\]/gu;
+const controlNames = new WeakMap<PromptTokenizer, Map<string, boolean>>();
+
+/** Whether a text holds the name of one of the tokenizer's special tokens. */
+export function namesControlToken(text: string, tokenizer: PromptTokenizer): boolean {
+  let known = controlNames.get(tokenizer);
+  if (!known) {
+    known = new Map();
+    controlNames.set(tokenizer, known);
+  }
+  for (const [name] of text.matchAll(controlName)) {
+    let isName = known.get(name);
+    if (isName === undefined) {
+      const [id, ...rest] = tokenizer.encode(name, { parseSpecial: true });
+      isName = rest.length === 0 && id !== undefined && isSpecial(id, name, tokenizer);
+      if (known.size < mostControlNames) known.set(name, isName);
+    }
+    if (isName) return true;
+  }
+  return false;
+}
+
+/** Of a text in HTML there may be any number. */
+const mostControlNames = 1000;

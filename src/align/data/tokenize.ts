@@ -22,7 +22,13 @@ import {
   type RowSource,
   type TokenRow,
 } from './token-row.ts';
-import { encodeParts, type FlaggedTokens, type Part, parseTemplateText } from './token-runs.ts';
+import {
+  encodeParts,
+  type FlaggedTokens,
+  namesControlToken,
+  type Part,
+  parseTemplateText,
+} from './token-runs.ts';
 
 export type { TokenRow } from './token-row.ts';
 
@@ -51,6 +57,9 @@ export function tokenizeInstruction(
   const tokens = flagTokens(record, tokenizer, options);
   if ('dropped' in tokens) return tokens;
   if (tokens.splitBorders > 0) options.onNotice?.('split-border');
+  if (textsOf(record, tokenizer).some((text) => namesControlToken(text, tokenizer))) {
+    options.onNotice?.('control-token-text');
+  }
   return fitTokens(tokens, tokenizer, options, source);
 }
 
@@ -144,7 +153,8 @@ export function tokenizeChatPrompt(
   throw new UserError({ where: 'chat template', expected: 'contents as they are', found: found.reason });
 }
 
-function untilLastAnswer(messages: readonly Message[]): readonly Message[] {
+/** A conversation without its last answer and what follows it. */
+export function untilLastAnswer(messages: readonly Message[]): readonly Message[] {
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   return last < 0 ? messages : messages.slice(0, last);
 }
@@ -166,11 +176,22 @@ function answersOf(record: PreferenceRecord): [InstructionRecord, InstructionRec
       { kind: 'completion', prompt, completion: rejected },
     ];
   }
+  if (record.kind === 'preference-messages') {
+    const { prompt, chosen, rejected } = record;
+    return [answerAfter(prompt, chosen), answerAfter(prompt, rejected)];
+  }
   const { promptIds, chosenIds, rejectedIds } = record;
   return [
     { kind: 'tokens', promptIds, completionIds: chosenIds },
     { kind: 'tokens', promptIds, completionIds: rejectedIds },
   ];
+}
+
+/** @param answer the turns that are trained, where they are the assistant's */
+function answerAfter(prompt: readonly Message[], answer: readonly Message[]): InstructionRecord {
+  const messages = [...prompt, ...answer];
+  const isTrained = messages.map(({ role }, i) => i >= prompt.length && role === 'assistant');
+  return { kind: 'messages', messages, isTrained };
 }
 
 function blankPart(record: InstructionRecord): DropReason | undefined {
@@ -185,10 +206,26 @@ function blankPart(record: InstructionRecord): DropReason | undefined {
       if (record.promptIds.length === 0) return 'empty-prompt';
       return record.completionIds.length === 0 ? 'empty-completion' : undefined;
     case 'messages': {
-      const answers = record.messages.filter(({ role }) => role === 'assistant');
+      const { messages, isTrained } = record;
+      const answers = messages.filter(({ role }, i) => isTrained?.[i] ?? role === 'assistant');
       if (answers.length === 0) return 'no-trained-token';
       return answers.some(({ content }) => isBlank(content)) ? 'empty-completion' : undefined;
     }
+  }
+}
+
+/** Everything that a person wrote; a completion may end in the name of the EOS token, which is then read as that token. */
+function textsOf(record: InstructionRecord, tokenizer: PromptTokenizer): string[] {
+  const end = tokenName(tokenizer, requireEndToken(tokenizer));
+  switch (record.kind) {
+    case 'alpaca':
+      return [record.instruction, record.input ?? '', withoutEnd(record.output, end)];
+    case 'completion':
+      return [record.prompt, withoutEnd(record.completion, end)];
+    case 'messages':
+      return record.messages.map(({ content }) => content);
+    case 'tokens':
+      return [];
   }
 }
 
@@ -218,7 +255,7 @@ function flagTokens(
     case 'tokens':
       return flagIds(record, tokenizer, options);
     case 'messages':
-      return flagMessages(record.messages, tokenizer, options);
+      return flagMessages(record, tokenizer, options);
   }
 }
 
@@ -260,13 +297,13 @@ function flagIds(
 }
 
 function flagMessages(
-  messages: readonly Message[],
+  { messages, isTrained }: Extract<InstructionRecord, { kind: 'messages' }>,
   tokenizer: PromptTokenizer,
   options: TokenizeOptions,
 ): FlaggedTokens | Dropped {
   const template = options.chatTemplate ?? ownTemplate(tokenizer);
   try {
-    const found = findChatSpans(messages, template);
+    const found = findChatSpans(messages, template, isTrained);
     if (found.kind === 'mismatch') return { dropped: 'template-mismatch', detail: found.reason };
     return encodeParts(spanParts(found.spans, tokenizer), tokenizer);
   } catch (error) {

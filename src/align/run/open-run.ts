@@ -18,7 +18,7 @@ export interface OpenRun {
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
   /** Warns of what the data lost: rows quarantined, and those that the report counts. */
-  warnOfRows: (report?: Pick<DataReport, 'dropped' | 'notices'>) => void;
+  warnOfRows: (report?: Pick<DataReport, 'dropped' | 'notices' | 'ignoredKeys'>) => void;
 }
 
 /** Warnings of single rows shown; the rest are in quarantine.jsonl. */
@@ -56,7 +56,7 @@ export function openRun(
       faults += 1;
       if (faults <= shownFaults) warn(`${fault.file}:${fault.line}: quarantined: ${fault.reason}`);
     },
-    warnOfRows(report = { dropped: {}, notices: {} }) {
+    warnOfRows(report = { dropped: {}, notices: {}, ignoredKeys: {} }) {
       if (faults > 0) warn(`${faults} faulty rows were quarantined in ${quarantine}`);
       for (const [reason, count] of Object.entries(report.dropped)) {
         warn(`${count} rows skipped: ${dropReasons[reason as keyof typeof dropReasons]}`);
@@ -64,6 +64,8 @@ export function openRun(
       for (const [notice, count] of Object.entries(report.notices)) {
         warn(`${count} rows: ${notices[notice as keyof typeof notices]}`);
       }
+      const ignored = Object.entries(report.ignoredKeys).map(([key, count]) => `${key} (${count} rows)`);
+      if (ignored.length > 0) warn(`keys of the data that are not read: ${ignored.join(', ')}`);
     },
   };
 }
