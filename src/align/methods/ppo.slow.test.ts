@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -260,6 +260,19 @@ describe('its files', () => {
     const known = metric('loss/value')[0];
     await train(newRun(), { ...options, valueModel: undefined });
     expect(metric('loss/value')[1]).toBeGreaterThan(1.2 * known);
+  });
+
+  it('hold one that began with a head of zeros, where a policy was named', async () => {
+    const [policy, copy] = ['policy', 'another-policy'].map((name) => join(root, name));
+    cpSync(policy, copy, { recursive: true });
+    const losses = [];
+    for (const valueModel of [undefined, policy, copy]) {
+      events = [];
+      await train(newRun(), { maxSteps: 1, valueModel });
+      losses.push(metric('loss/value')[0]);
+    }
+    expect(losses[0]).toBeGreaterThan(0);
+    expect(losses).toEqual(Array(3).fill(losses[0]));
   });
 
   it('are a policy with its lineage, and samples', async () => {

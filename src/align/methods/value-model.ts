@@ -1,5 +1,6 @@
 // What PPO's value model is before its first update.
 
+import { resolve } from 'node:path';
 import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { requireOneGraph } from '../../language/checkpoint/compatibility.ts';
 import { openWeights } from '../../language/checkpoint/open-model.ts';
@@ -9,19 +10,22 @@ import type { Participants, RewardSpecs } from '../rollouts/on-policy.ts';
 
 /**
  * The value model begins as the first reward model, on the scale of the rewards (weight · (raw − mean) / deviation);
- * without one, as the policy with a head of zeros, which expects nothing.
+ * without one, as the policy with a head of zeros, which expects nothing. A model that is named is taken as it is, or,
+ * where it has no head, with a head of zeros; the policy's own with the policy's adapter.
  */
 export async function startingValueModel(
-  { valueModel }: { valueModel?: string },
+  { model: start, valueModel }: { model: string; valueModel?: string },
   { reward }: RewardSpecs,
   { policy, bases }: Participants,
 ): Promise<Model> {
   const { config } = policy;
   const rewardModel = reward.find((spec) => 'model' in spec);
   const from = valueModel ?? rewardModel?.model;
-  if (from === undefined) return withHeadOfZeros(policy);
-  const { model } = await openWeights(from, { expectKind: ['reward', 'value'], bases });
+  const isPolicy = valueModel !== undefined && resolve(valueModel) === resolve(start);
+  if (from === undefined || isPolicy) return withHeadOfZeros(policy);
+  const { model } = await openWeights(from, { expectKind: ['base', 'policy', 'reward', 'value'], bases });
   requireOneGraph(`the value model ${from}`, model, policy);
+  if (!model.parameters.has(headWeight)) return withHeadOfZeros(model);
   const { mean, deviation } = model.rewardStatistics ?? { mean: 0, deviation: 1 };
   const scale = (valueModel === undefined ? (rewardModel?.weight ?? 1) : 1) / deviation;
   const parameters = new Map(model.parameters);

@@ -20,7 +20,7 @@ export const ppo = defineStage({
     ...onPolicyOptions,
     valueModel: text(
       'model',
-      'value model initialisation (default: the first reward model; without one, the policy with a zero head)',
+      'value model initialisation: a reward or value model, or a policy, which gets a zero head (default: the first reward model; without one, the policy)',
     ).optional(),
     samples: z.int().min(1).default(1).describe('completions per prompt'),
     ppoEpochs: z.int().min(1).default(1).describe('passes over the rollouts of a step'),
