@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';
-import { readBytes } from './read.ts';
+import { readBytes } from './bytes.ts';
 
 export interface Fingerprint {
   path: string;

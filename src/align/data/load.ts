@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, requireEndToken } from '../../language/text/prompt-tokenizer.ts';
 import { type Fingerprint, startFingerprint } from './fingerprint.ts';
-import { faultOf, type JsonRow, type ReadOptions, type RowFault, readJsonLines, setAside } from './read.ts';
+import { faultOf, type JsonRow, type ReadOptions, type RowFault, readRows, setAside } from './read.ts';
 import {
   type DataRecord,
   type InstructionRecord,
@@ -231,7 +231,7 @@ async function* readFile<Accepted extends DataRecord, Row extends object>(
       fingerprint.add(chunk);
     },
   };
-  for await (const json of readJsonLines(file, reading)) {
+  for await (const json of readRows(file, reading)) {
     const outcome = takeRow(file, json, reading, kind);
     if (outcome && isDropped(outcome)) drop(file, json, outcome, options, tally);
     else if (outcome) yield outcome;

@@ -2,7 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, tokenizePrompt } from '../../language/text/prompt-tokenizer.ts';
-import { faultOf, type ReadOptions, readJsonLines, setAside } from './read.ts';
+import { faultOf, type ReadOptions, readRows, setAside } from './read.ts';
 import { type DataRecord, type Message, recognise } from './records.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
@@ -56,12 +56,12 @@ export function problemOf(
   return `token id ${unknown} is beyond the model's vocabulary of ${vocabularySize}`;
 }
 
-/** The prompts of a file in order; a row without one is quarantined. @throws as readJsonLines */
+/** The prompts of a file in order; a row without one is quarantined. @throws as readRows */
 export async function* readPrompts(
   file: string,
   options: PromptOptions & ReadOptions,
 ): AsyncGenerator<Prompt> {
-  for await (const row of readJsonLines(file, options)) {
+  for await (const row of readRows(file, options)) {
     const prompt = promptOf(row.value, options);
     const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
     if (typeof prompt !== 'string' && !problem) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type JsonRow, type RowFault, readJsonLines } from './read.ts';
+import { type JsonRow, type RowFault, readRows } from './read.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -24,7 +24,7 @@ async function read(
 ): Promise<{ rows: JsonRow[]; faults: RowFault[] }> {
   const rows: JsonRow[] = [];
   const faults: RowFault[] = [];
-  for await (const row of readJsonLines(path, { ...options, onFault: (fault) => faults.push(fault) })) {
+  for await (const row of readRows(path, { ...options, onFault: (fault) => faults.push(fault) })) {
     rows.push(row);
   }
   return { rows, faults };
@@ -61,7 +61,7 @@ describe('lines', () => {
     const path = file('{"a":1}\nnonsense\n{"a":3}\n');
     const faults: RowFault[] = [];
     const reading = async () => {
-      for await (const _ of readJsonLines(path, { strict: true, onFault: (fault) => faults.push(fault) }));
+      for await (const _ of readRows(path, { strict: true, onFault: (fault) => faults.push(fault) }));
     };
     await expect(reading()).rejects.toThrow(`${path}:2: expected a usable row (--strict), got not JSON`);
     expect(faults.map(({ line }) => line)).toEqual([2]);
@@ -110,12 +110,9 @@ describe('encoding', () => {
     ]);
   });
 
-  it.each([
-    ['gzip', Buffer.from([0x1f, 0x8b, 8, 0])],
-    ['Parquet', Buffer.from('PAR1....')],
-    ['UTF-16', Buffer.from('\ufeff{"a":1}', 'utf16le')],
-  ])('refuses a file that is %s by name', async (name, bytes) => {
-    await expect(read(file(bytes))).rejects.toThrow(new RegExp(`expected UTF-8 text, got ${name}`));
+  it('refuses a file that is UTF-16 by name', async () => {
+    const bytes = Buffer.from('\ufeff{"a":1}', 'utf16le');
+    await expect(read(file(bytes))).rejects.toThrow('expected UTF-8 text, got UTF-16');
   });
 
   it('says that a missing file is missing and a folder is a folder', async () => {
@@ -214,10 +211,10 @@ describe('one JSON array', () => {
     ]);
   });
 
-  it('reports what stands after the array', async () => {
-    const { rows, faults } = await read(file('[{"a":1}]\n{"a":2}\n'));
-    expect(rows).toHaveLength(1);
-    expect(faults).toMatchObject([{ line: 2, reason: 'text after the end of the JSON array' }]);
+  it('reports what stands after the array, and takes what is a row', async () => {
+    const { rows, faults } = await read(file('[{"a":1}]\n{"a":2}\nend\n'));
+    expect(rows).toHaveLength(2);
+    expect(faults).toMatchObject([{ line: 3, reason: expect.stringMatching(/^not JSON/) }]);
   });
 
   it('passes over an element beyond the cap', async () => {

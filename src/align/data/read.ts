@@ -1,10 +1,12 @@
-// Streams the rows of a JSONL file, or the elements of a file that is one JSON array, in near-constant memory.
+// The one door to rows of data: streams those of a file, whatever its form, in near-constant memory.
 // A row that cannot be read is handed to `onFault` with its place and passed over; in strict mode it ends the reading.
 
-import { createReadStream } from 'node:fs';
-import { FormatError, UserError } from '../../engine/errors.ts';
+import { FormatError } from '../../engine/errors.ts';
+import { parquetMark, readBytes, startsWith } from './bytes.ts';
 import { parseJsonRow } from './json-row.ts';
-import { ArraySplitter, LineSplitter, type RawRow, type RowSplitter } from './row-splitter.ts';
+import { rowKeys } from './records.ts';
+import { LineSplitter, type RawRow, type RowSplitter, ValueSplitter } from './row-splitter.ts';
+import { csvRows, delimiterOf, parquetRows, type TableRow } from './tables.ts';
 
 export interface RowFault {
   file: string;
@@ -34,26 +36,55 @@ export interface JsonRow {
 }
 
 const DEFAULT_MAX_ROW_BYTES = 16 * 1024 * 1024;
-const CHUNK_BYTES = 256 * 1024;
 const RAW_CHARACTERS = 200;
 
 /**
- * The rows of a file in order. Blank lines, a byte order mark, CR LF and a missing last newline are no faults.
- * @throws UserError when the file cannot be opened, FormatError when it is UTF-16, gzip or Parquet, or, in strict
+ * The rows of a file in order: JSON lines, JSON values over several lines, arrays of them, an object around such an array
+ * (`{"data": […]}`), CSV with a header, Parquet; gzip and zstd of these. What it is, its content says. Blank lines, a byte
+ * order mark, CR LF and a missing last newline are no faults.
+ * @throws UserError when the file cannot be opened, FormatError when it is UTF-16, an archive or broken, or, in strict
  * mode, at the first fault (after `onFault`)
  */
-export async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerator<JsonRow> {
-  let splitter: RowSplitter | undefined;
-  for await (const { bytes, offset } of readBytes(path, options.onBytes)) {
-    splitter ??= splitterFor(bytes, offset, options.maxRowBytes ?? DEFAULT_MAX_ROW_BYTES);
-    for (const raw of splitter.push(bytes)) {
-      const row = parseRow(path, raw, options);
-      if (row) yield row;
-    }
+export async function* readRows(path: string, options: ReadOptions): AsyncGenerator<JsonRow> {
+  const { maxRowBytes = DEFAULT_MAX_ROW_BYTES } = options;
+  const chunks = readBytes(path, options.onBytes);
+  const first = await chunks.next();
+  if (first.done) return;
+  const all = async function* () {
+    yield first.value;
+    yield* chunks;
+  };
+  const { bytes: start, offset } = first.value;
+  if (startsWith(start, parquetMark)) {
+    for await (const _ of chunks);
+    yield* tableRows(path, parquetRows(path), options);
+    return;
   }
-  for (const raw of splitter?.end() ?? []) {
+  const delimiter = tableDelimiter(path, start);
+  if (delimiter !== undefined) {
+    yield* tableRows(path, csvRows(path, all(), { delimiter, start: offset, maxRowBytes }), options);
+    return;
+  }
+  const splitter = splitterFor(start, offset, maxRowBytes);
+  for await (const { bytes } of all()) yield* parseRows(path, splitter.push(bytes), options);
+  yield* parseRows(path, splitter.end(), options);
+}
+
+function* parseRows(path: string, raws: Iterable<RawRow>, options: ReadOptions): Generator<JsonRow> {
+  for (const raw of raws) {
     const row = parseRow(path, raw, options);
     if (row) yield row;
+  }
+}
+
+async function* tableRows(
+  path: string,
+  rows: AsyncGenerator<TableRow>,
+  options: ReadOptions,
+): AsyncGenerator<JsonRow> {
+  for await (const { line, offset, ...row } of rows) {
+    if ('value' in row) yield { value: row.value, line, offset };
+    else setAside({ file: path, line, offset, reason: row.problem, raw: '' }, options);
   }
 }
 
@@ -85,67 +116,46 @@ export function excerpt(row: Buffer | string): string {
   return text.slice(0, RAW_CHARACTERS);
 }
 
-/**
- * The bytes of a file, chunk by chunk, after its byte order mark if it has one.
- * @throws UserError when the file cannot be opened, FormatError when it is plainly not text
- */
-export async function* readBytes(
-  path: string,
-  onBytes?: (chunk: Buffer) => void,
-): AsyncGenerator<{ bytes: Buffer; offset: number }> {
-  let offset = 0;
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
-      let bytes = chunk as Buffer;
-      onBytes?.(bytes);
-      if (offset === 0) {
-        refuseOtherFormats(path, bytes);
-        if (bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) {
-          bytes = bytes.subarray(3);
-          offset = 3;
-        }
-      }
-      yield { bytes, offset };
-      offset += bytes.length;
-    }
-  } catch (error) {
-    throw readingFailure(path, error);
-  }
+/** Of a table without JSON: what its name says, or a first line of names, one of which heed knows. */
+function tableDelimiter(path: string, start: Buffer): string | undefined {
+  const text = start
+    .subarray(0, 64 * 1024)
+    .toString('utf8')
+    .trimStart();
+  if (text === '' || text.startsWith('{') || text.startsWith('[')) return undefined;
+  const [firstLine] = text.split(/\r?\n/, 1);
+  const delimiter = delimiterOf(firstLine, (name) => rowKeys.has(name));
+  if (delimiter !== undefined || !/\.(csv|tsv)(\.(gz|zst))?$/i.test(path)) return delimiter;
+  return /\.tsv/i.test(path) ? '\t' : ',';
 }
 
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-
-const otherFormats: readonly { name: string; begins: Buffer; advice: string }[] = [
-  { name: 'gzip', begins: Buffer.from([0x1f, 0x8b]), advice: 'unpacking it first with gunzip' },
-  { name: 'zstd', begins: Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), advice: 'unpacking it first with unzstd' },
-  { name: 'a zip archive', begins: Buffer.from('PK\u0003\u0004'), advice: 'unpacking it first' },
-  { name: 'Parquet', begins: Buffer.from('PAR1'), advice: 'exporting it as JSONL first' },
-  { name: 'UTF-16 text', begins: Buffer.from([0xff, 0xfe]), advice: 'saving it as UTF-8' },
-  { name: 'UTF-16 text', begins: Buffer.from([0xfe, 0xff]), advice: 'saving it as UTF-8' },
-];
-
-function refuseOtherFormats(path: string, start: Buffer): void {
-  for (const { name, begins, advice } of otherFormats) {
-    if (!start.subarray(0, begins.length).equals(begins)) continue;
-    throw new FormatError({ where: path, expected: 'UTF-8 text', found: name, advice });
-  }
-}
-
-function readingFailure(path: string, error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  const reasons: Record<string, string> = {
-    ENOENT: 'no such file',
-    EISDIR: 'a folder',
-    ENOTDIR: 'no such file',
-    EACCES: 'a file that may not be read',
-  };
-  if (code === undefined || !(code in reasons)) return error;
-  return new UserError({ where: path, expected: 'a data file', found: reasons[code] }, { cause: error });
-}
+/** `{"version": 1, "data": [{`: an object that says nothing but where its rows are. */
+const wrapping =
+  /^\s*\{(?:\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,)*\s*"(?:data|rows|examples|instances|train)"\s*:\s*(?=\[\s*\{)/;
 
 function splitterFor(start: Buffer, offset: number, maxRowBytes: number): RowSplitter {
-  const isArray = /^\s*\[/.test(start.subarray(0, 1024).toString('latin1'));
-  return isArray ? new ArraySplitter(maxRowBytes, offset) : new LineSplitter(maxRowBytes, offset);
+  const text = start.toString('latin1');
+  const wrapper = wrapping.exec(text);
+  if (wrapper) return new ValueSplitter(maxRowBytes, offset, { skippedBytes: wrapper[0].length });
+  const isLines = !/^\s*\[/.test(text) && !isSpread(start.toString('utf8'));
+  return isLines ? new LineSplitter(maxRowBytes, offset) : new ValueSplitter(maxRowBytes, offset);
+}
+
+/** Whether the first object goes on over several lines: neither its first line nor the one after it is JSON alone. */
+function isSpread(text: string): boolean {
+  const lines = text
+    .trimStart()
+    .split(/\r?\n/, 8)
+    .filter((line) => line.trim() !== '');
+  return lines.length > 1 && lines[0].startsWith('{') && lines.slice(0, 2).every((line) => !isObject(line));
+}
+
+function isObject(line: string): boolean {
+  try {
+    return typeof JSON.parse(line) === 'object';
+  } catch {
+    return false;
+  }
 }
 
 function parseRow(file: string, raw: RawRow, options: ReadOptions): JsonRow | undefined {

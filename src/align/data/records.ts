@@ -130,6 +130,9 @@ const formats: readonly Format[] = [
   { keys: ['text'], read: (row) => ({ kind: 'text', text: row.string('text') }) },
 ];
 
+/** Keys that rows are recognised by. */
+export const rowKeys: ReadonlySet<string> = new Set(formats.flatMap(({ keys }) => keys));
+
 /** Of a row: each changes what it says, so that a format that does not read it cannot be meant. */
 const meanings = [
   ...['system', 'history', 'tools', 'functions', 'tool_calls', 'documents'],

@@ -1,5 +1,5 @@
-// Cuts a stream of bytes into rows without knowing what is in them: one row a line, or one row an element of a
-// JSON array. Memory stays near one row; a row over the cap is skipped and reported by its `problem`.
+// Cuts a stream of bytes into rows without knowing what is in them: one row a line, or one row a JSON value. Memory
+// stays near one row; a row over the cap is skipped and reported by its `problem`.
 
 export interface RawRow {
   bytes: Buffer;
@@ -20,7 +20,8 @@ const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
-const OPENING = new Set([0x5b, 0x7b]);
+const BRACKET = 0x5b;
+const OPENING = new Set([BRACKET, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 const BETWEEN_ELEMENTS = new Set([0x20, 0x09, 0x0d, NEWLINE, COMMA]);
 const EXCERPT_BYTES = 800;
@@ -88,47 +89,74 @@ export class LineSplitter implements RowSplitter {
   }
 }
 
-/** One row an element of the array that the whole file is, as in Alpaca's own file. */
-export class ArraySplitter implements RowSplitter {
+/**
+ * One row a JSON value, whatever lines it takes: values one after the other, or the elements of arrays, several of which
+ * may follow each other.
+ */
+export class ValueSplitter implements RowSplitter {
   private readonly row: RowBuffer;
+  private readonly wrapper: { skippedBytes: number } | undefined;
   private line = 1;
   private chunkStart: number;
-  /** 0 before the array, 1 between and directly inside elements, −1 after the array. */
-  private depth = 0;
+  private isInArray = false;
+  /** Whether the array in a wrapper has ended, after which nothing is a row. */
+  private isOver = false;
   private inString = false;
   private escaped = false;
-  private element: { line: number; offset: number } | undefined;
+  /** `depth`: its open brackets; 0 in a value that is none. */
+  private value: { line: number; offset: number; depth: number } | undefined;
 
-  constructor(maxRowBytes: number, fileOffset: number) {
+  /** @param wrapper the bytes up to an array whose elements are the rows, within an object that says nothing else */
+  constructor(maxRowBytes: number, fileOffset: number, wrapper?: { skippedBytes: number }) {
     this.row = new RowBuffer(maxRowBytes);
     this.chunkStart = fileOffset;
+    this.wrapper = wrapper && { ...wrapper };
   }
 
   *push(chunk: Buffer): Iterable<RawRow> {
     let from = 0;
-    for (let at = 0; at < chunk.length; at++) {
+    for (let at = 0; at < chunk.length && !this.isOver; at++) {
       const byte = chunk[at];
       if (byte === NEWLINE) this.line++;
-      if (this.inString) this.readInString(byte);
-      else if (this.element) {
-        if (!this.endsElement(byte)) continue;
-        this.row.append(chunk.subarray(from, at));
-        yield this.takeElement();
-      } else if (this.beginsElement(byte, this.chunkStart + at)) from = at;
+      if (this.wrapper && this.wrapper.skippedBytes > 0) this.wrapper.skippedBytes--;
+      else if (!this.value) {
+        if (this.beginsValue(byte, this.chunkStart + at)) from = at;
+      } else {
+        const end = this.endOfValue(byte, at);
+        if (end === undefined) continue;
+        this.row.append(chunk.subarray(from, end));
+        yield this.takeValue();
+        if (end === at) this.beginsValue(byte, this.chunkStart + at);
+      }
     }
-    if (this.element) this.row.append(chunk.subarray(from));
+    if (this.value) this.row.append(chunk.subarray(from));
     this.chunkStart += chunk.length;
   }
 
   *end(): Iterable<RawRow> {
-    const isClosed = this.depth < 0;
-    if (this.element) {
-      const row = this.takeElement();
-      yield isClosed ? { ...row, problem: 'text after the end of the JSON array' } : row;
-    }
-    if (isClosed) return;
-    const problem = 'the file ends before its JSON array does';
+    const { value, isInArray } = this;
+    if (value) yield this.takeValue();
+    if (!isInArray && !(value && value.depth > 0)) return;
+    const problem = `the file ends before its JSON ${isInArray ? 'array' : 'value'} does`;
     yield { bytes: Buffer.alloc(0), line: this.line, offset: this.chunkStart, problem };
+  }
+
+  /** Where the value ends that this byte is read in: after it, before it, or not yet. */
+  private endOfValue(byte: number, at: number): number | undefined {
+    const value = this.value!;
+    if (this.inString) {
+      this.readInString(byte);
+      return undefined;
+    }
+    if (value.depth === 0) {
+      const ends = byte === COMMA || CLOSING.has(byte) || (byte === NEWLINE && !this.isInArray);
+      if (byte === QUOTE) this.inString = true;
+      return ends ? at : undefined;
+    }
+    if (byte === QUOTE) this.inString = true;
+    else if (OPENING.has(byte)) value.depth++;
+    else if (CLOSING.has(byte)) value.depth--;
+    return value.depth === 0 ? at + 1 : undefined;
   }
 
   private readInString(byte: number): void {
@@ -137,34 +165,28 @@ export class ArraySplitter implements RowSplitter {
     else if (byte === QUOTE) this.inString = false;
   }
 
-  /** Follows one byte outside strings; true when it closes the element. */
-  private endsElement(byte: number): boolean {
-    if (this.depth < 0) return false;
-    if (byte === QUOTE) this.inString = true;
-    else if (OPENING.has(byte)) this.depth++;
-    else if (CLOSING.has(byte)) this.depth--;
-    if (this.depth === 0) this.depth = -1;
-    return this.depth < 0 || (this.depth === 1 && byte === COMMA);
-  }
-
-  private beginsElement(byte: number, offset: number): boolean {
+  /** Follows one byte between values; true when it begins one. */
+  private beginsValue(byte: number, offset: number): boolean {
     if (BETWEEN_ELEMENTS.has(byte)) return false;
-    if (this.depth === 0) {
-      this.depth = 1;
+    if (!this.isInArray && byte === BRACKET) {
+      this.isInArray = true;
       return false;
     }
-    if (this.depth === 1 && CLOSING.has(byte)) {
-      this.depth = -1;
+    if (this.isInArray && CLOSING.has(byte)) {
+      this.isInArray = false;
+      this.isOver = this.wrapper !== undefined;
       return false;
     }
-    this.element = { line: this.line, offset };
-    this.endsElement(byte);
+    this.value = { line: this.line, offset, depth: OPENING.has(byte) ? 1 : 0 };
+    this.inString = byte === QUOTE;
     return true;
   }
 
-  private takeElement(): RawRow {
-    const { line, offset } = this.element!;
-    this.element = undefined;
+  private takeValue(): RawRow {
+    const { line, offset } = this.value!;
+    this.value = undefined;
+    this.inString = false;
+    this.escaped = false;
     return this.row.take(line, offset);
   }
 }

@@ -2,8 +2,9 @@
 // document, or several where a line is exactly <|endoftext|>. Long documents come in pieces cut at newlines.
 
 import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
+import { readBytes } from './bytes.ts';
 import { faultyByte } from './json-row.ts';
-import { excerpt, faultOf, type ReadOptions, readBytes, readJsonLines, setAside } from './read.ts';
+import { excerpt, faultOf, type ReadOptions, readRows, setAside } from './read.ts';
 import type { TokenPiece } from './token-stream.ts';
 
 export interface TextPiece {
@@ -25,10 +26,10 @@ const separatorLine = /^<\|endoftext\|>[ \t\r]*(?:\n|$(?![\s\S]))/m;
 
 /**
  * The documents of one file in order, in near-constant memory. Lines with invalid UTF-8 or NUL bytes are quarantined.
- * @throws UserError, FormatError as readJsonLines
+ * @throws UserError, FormatError as readRows
  */
 export async function* readTexts(path: string, options: TextOptions): AsyncGenerator<TextPiece> {
-  if (/\.(jsonl|ndjson|json)$/i.test(path)) yield* readTextRows(path, options);
+  if (/\.(jsonl|ndjson|json|csv|tsv|parquet)(\.(gz|zst))?$/i.test(path)) yield* readTextRows(path, options);
   else yield* readTextFile(path, options);
 }
 
@@ -48,7 +49,7 @@ export async function* tokenizeTexts(
 }
 
 async function* readTextRows(path: string, options: TextOptions): AsyncGenerator<TextPiece> {
-  for await (const row of readJsonLines(path, options)) {
+  for await (const row of readRows(path, options)) {
     const { value, line } = row;
     const text =
       value !== null && typeof value === 'object' && Object.hasOwn(value, 'text')

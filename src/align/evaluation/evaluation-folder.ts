@@ -10,7 +10,7 @@ import { commitFolder, verifyFolder } from '../../language/checkpoint/commit.ts'
 import { diskFiles, errorCode } from '../../language/checkpoint/files.ts';
 import { hashModel, locateModel } from '../../language/checkpoint/model-folder.ts';
 import { toStored } from '../../language/stored-names.ts';
-import { readBytes } from '../data/read.ts';
+import { readBytes } from '../data/bytes.ts';
 import { differingWords, type Recipe, readRecipeWords, recipeText } from '../run/recipe.ts';
 import { type Answer, answersFile, summaryFile } from './answers.ts';
 import type { EvaluateOptions } from './evaluation-options.ts';

@@ -2,7 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { type PromptOptions, readPrompts, tokenizePlainPrompt } from '../data/prompts.ts';
-import { type RowFault, readJsonLines } from '../data/read.ts';
+import { type RowFault, readRows } from '../data/read.ts';
 import type { RowSource } from '../data/token-row.ts';
 
 export interface EvaluationRequest {
@@ -56,7 +56,7 @@ export async function readRequests(
 /** The faults of these rows are reported when their prompts are read. */
 async function rowsByLine(file: string): Promise<Map<number, Readonly<Record<string, unknown>>>> {
   const rows = new Map<number, Readonly<Record<string, unknown>>>();
-  for await (const { value, line } of readJsonLines(file, { onFault: () => {} })) {
+  for await (const { value, line } of readRows(file, { onFault: () => {} })) {
     rows.set(line, Object(value));
   }
   return rows;

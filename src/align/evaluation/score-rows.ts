@@ -1,7 +1,7 @@
 // Rows of data to the sequences that scoring them takes. What cannot be scored is quarantined with its place and reason.
 
 import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
-import { faultOf, type RowFault, readJsonLines, setAside } from '../data/read.ts';
+import { faultOf, type RowFault, readRows, setAside } from '../data/read.ts';
 import { type DataRecord, recognise } from '../data/records.ts';
 import { dropReasons, isDropped, type RowSource, reasonOf, type TokenRow } from '../data/token-row.ts';
 import { tokenizeInstruction, tokenizePreference } from '../data/tokenize.ts';
@@ -30,9 +30,9 @@ export interface RowOptions {
   tokenizer: () => Promise<PromptTokenizer>;
 }
 
-/** The rows of a file that can be scored, in order. @throws as readJsonLines, and what `tokenizer` throws */
+/** The rows of a file that can be scored, in order. @throws as readRows, and what `tokenizer` throws */
 export async function* readScoredRows(file: string, options: RowOptions): AsyncGenerator<ReadRow> {
-  for await (const row of readJsonLines(file, options)) {
+  for await (const row of readRows(file, options)) {
     const source = { file, line: row.line };
     const fault = (reason: string) => faultOf(file, row, reason);
     const sequences = await sequencesOf(row.value, source, options);

@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { basename, isAbsolute, join, resolve } from 'node:path';
-import { readJsonLines } from '../../align/data/read.ts';
+import { readRows } from '../../align/data/read.ts';
 import { readJsonFile } from '../../language/read-file.ts';
 import { type Pipeline, type PipelineStage, readPipeline } from '../recipe/pipeline-file.ts';
 
@@ -61,7 +61,7 @@ export async function readRowsIfThere(
 ): Promise<Record<string, unknown>[]> {
   if (!path || !existsSync(path)) return [];
   const rows: Record<string, unknown>[] = [];
-  for await (const { value } of readJsonLines(path, { strict: true, onFault: () => {} })) {
+  for await (const { value } of readRows(path, { strict: true, onFault: () => {} })) {
     rows.push(value as Record<string, unknown>);
     if (rows.length >= most) break;
   }

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { UserError } from '../../../engine/errors.ts';
 import type { Completion } from '../../../language/generation/generate.ts';
-import { readJsonLines } from '../../data/read.ts';
+import { readRows } from '../../data/read.ts';
 import { AppendLog, cutLogAfter } from '../../run/append-log.ts';
 
 export interface SampledAnswer {
@@ -58,7 +58,7 @@ async function leadingAnswers(path: string): Promise<SampledAnswer[]> {
   const onFault = () => {
     isWhole = false;
   };
-  for await (const { value } of readJsonLines(path, { onFault })) {
+  for await (const { value } of readRows(path, { onFault })) {
     if (isWhole) answers.push(value as SampledAnswer);
   }
   return answers;
