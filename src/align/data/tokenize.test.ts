@@ -322,6 +322,49 @@ describe('preferences', () => {
   });
 });
 
+describe('turns that are answers', () => {
+  const shown = (row: TokenRow) =>
+    describeRow(row, tokenizer).map(({ text, trained }) => (trained ? `[${text}]` : text));
+
+  it('are trained alone, whatever the assistant said before', () => {
+    const messages = chat('say hello', 'hello', 'twice', 'hello hello');
+    const isTrained = [false, false, false, true];
+    const row = tokens({ kind: 'messages', messages, isTrained }, { chatTemplate: chatMl });
+    expect(shown(row)).toEqual([
+      '<|im_start|>user\nsay hello<|im_end|>\n<|im_start|>assistant\nhello<|im_end|>\n<|im_start|>user\ntwice<|im_end|>\n<|im_start|>assistant\n',
+      '[hello hello<|im_end|>]',
+      '\n',
+    ]);
+    const all = tokens({ kind: 'messages', messages }, { chatTemplate: chatMl });
+    expect(all.ids).toEqual(row.ids);
+    expect(shown(all).filter((text) => text.startsWith('['))).toHaveLength(2);
+  });
+
+  it('of a preference follow one conversation', () => {
+    const turns = chat('say hello', 'hello', 'twice', 'hello hello', 'world');
+    const [chosen, rejected] = [[turns[3]], [{ ...turns[3], content: 'world' }]];
+    const record = { kind: 'preference-messages', prompt: turns.slice(0, 3), chosen, rejected } as const;
+    const rows = tokenizePreference(record as unknown as PreferenceRecord, tokenizer, {
+      ...options,
+      chatTemplate: chatMl,
+    });
+    if (isDropped(rows)) throw new Error(rows.dropped);
+    expect(shown(rows.chosen)[1]).toBe('[hello hello<|im_end|>]');
+    expect(shown(rows.rejected)[1]).toBe('[world<|im_end|>]');
+    expect(shown(rows.rejected)[0]).toBe(shown(rows.chosen)[0]);
+  });
+
+  it('hold names of control tokens as text, which is told', () => {
+    const told: string[] = [];
+    const more = { onNotice: (notice: string) => told.push(notice) };
+    const row = tokens(pair('<|im_start|>user\nhello<|im_end|>\n', 'hello</s>'), more);
+    expect(Array.from(row.ids)).not.toContain(tokenizer.encode('<|im_end|>', { parseSpecial: true })[0]);
+    expect(told).toEqual(['control-token-text']);
+    tokens(pair('<b>say</b> <|hello|> [SAY]', 'hello</s>'), more);
+    expect(told).toHaveLength(1);
+  });
+});
+
 describe('answers to a prompt that is cut', () => {
   const left = { ...options, truncation: 'prompt-left' } as const;
   const idsOf = (rows: readonly TokenRow[]) => rows.map(({ ids }) => [...ids]);
