@@ -111,6 +111,18 @@ describe('a reward model', () => {
     expect(JSON.parse(readFileSync(join(run, 'quality.json'), 'utf8'))).toEqual(quality);
   });
 
+  it('says how many held-out pairs it is trained on', async () => {
+    const told = () => warnings().filter((message) => message.includes('held-out pairs'));
+    const others = join(root, 'others.jsonl');
+    writeFileSync(others, '{"prompt":"another question","chosen":"red","rejected":"blue"}\n');
+    await trainReward(newRun(), { maxSteps: 1, evalData: [others] });
+    expect(told()).toEqual([]);
+    await trainReward(newRun(), { maxSteps: 1, evalData: [pairs] });
+    expect(told()).toEqual([
+      '24 of 24 held-out pairs have a prompt that is trained on: they are not held out',
+    ]);
+  });
+
   it('is saved without the output head, with the scale of its scores on the training answers', async () => {
     const untied = tinyConfig('llama', { tiedOutput: false });
     await saveModel(join(root, 'untied'), {

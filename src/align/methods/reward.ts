@@ -146,8 +146,19 @@ async function comparisons(
     sftCompletions &&
     (await loadInstructionRows(sftCompletions, tokenizer, { ...reading, ending: 'as-given' })).rows;
   run.warnOfRows(report);
-  return { rows: rows.map(rankedRow), report, heldOut, sftCompletions: ofSft };
+  const ranked = rows.map(rankedRow);
+  const trained = new Set(ranked.map(({ completions: [first] }) => promptOf(first)));
+  const known = heldOut.filter(({ chosen }) => trained.has(promptOf(chosen))).length;
+  if (known > 0) {
+    run.warn(
+      `${known} of ${heldOut.length} held-out pairs have a prompt that is trained on: they are not held out`,
+    );
+  }
+  return { rows: ranked, report, heldOut, sftCompletions: ofSft };
 }
+
+/** The ids before the first trained token, as a key. */
+const promptOf = ({ ids, isTrained }: TokenRow): string => ids.subarray(0, isTrained.indexOf(1)).join(' ');
 
 function rankedRow(row: PreferenceRow | { answers: TokenRow[] }): RankedRow {
   return 'answers' in row

@@ -17,6 +17,7 @@ export interface OpenRun {
   close: () => void;
   /** Keeps a faulty row (file, line, offset, reason, its beginning) in quarantine.jsonl and warns of it. */
   setAside: (fault: RowFault) => void;
+  warn: (message: string) => void;
   /** Warns of what the data lost: rows quarantined, and those that the report counts. */
   warnOfRows: (report?: Pick<DataReport, 'dropped' | 'notices' | 'ignoredKeys'>) => void;
 }
@@ -46,6 +47,7 @@ export function openRun(
   let faults = 0;
   return {
     folder,
+    warn,
     close() {
       log?.close();
       folder.close();
@@ -73,5 +75,5 @@ export function openRun(
 /** What other workers than the first have of a run: they find the same faults, which the first keeps and reports. */
 function followRun(path: string, onWarning: (message: string) => void): OpenRun {
   const folder = RunFolder.follow({ path, onWarning });
-  return { folder, close: () => folder.close(), setAside() {}, warnOfRows() {} };
+  return { folder, close: () => folder.close(), warn() {}, setAside() {}, warnOfRows() {} };
 }
