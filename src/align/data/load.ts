@@ -282,7 +282,7 @@ function isInstruction(record: DataRecord): record is InstructionRecord {
 }
 
 function isPreference(record: DataRecord): record is PreferenceRecord {
-  return ['preference', 'preference-messages', 'preference-tokens'].includes(record.kind);
+  return record.kind.startsWith('preference');
 }
 
 /** Only KTO reads labels: whoever has them may have chosen another command. */

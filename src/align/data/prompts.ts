@@ -6,10 +6,14 @@ import { faultOf, type ReadOptions, readRows, setAside } from './read.ts';
 import { type DataRecord, type Message, recognise } from './records.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
-import { tokenizeChatPrompt, tokenizeRecordPrompt, untilLastAnswer } from './tokenize.ts';
+import {
+  type PromptTemplate,
+  tokenizeChatPrompt,
+  tokenizeRecordPrompt,
+  untilLastAnswer,
+} from './tokenize.ts';
 
-/** How a plain prompt is put to the model: as a text to continue, as Alpaca's instruction, as a user's message. */
-export type PromptTemplate = 'none' | 'alpaca' | 'chat';
+export type { PromptTemplate } from './tokenize.ts';
 
 export interface Prompt {
   ids: number[];
@@ -22,6 +26,8 @@ export interface Prompt {
 
 export interface PromptOptions {
   template: PromptTemplate;
+  /** Sees every row that could be read, before its prompt. */
+  onRow?: (row: Record<string, unknown>) => void;
   context: number;
   vocabularySize: number;
   /** @throws UserError when there is none */
@@ -62,6 +68,7 @@ export async function* readPrompts(
   options: PromptOptions & ReadOptions,
 ): AsyncGenerator<Prompt> {
   for await (const row of readRows(file, options)) {
+    options.onRow?.(Object(row.value));
     const prompt = promptOf(row.value, options);
     const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
     if (typeof prompt !== 'string' && !problem) {
@@ -85,7 +92,10 @@ function promptOf(value: unknown, options: PromptOptions): Prompt | string {
   return record.kind === 'unrecognised' ? record.reason : promptOfRecord(record, options);
 }
 
-function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptions): Prompt | string {
+function promptOfRecord(
+  record: DataRecord,
+  { template, tokenizer }: Pick<PromptOptions, 'template' | 'tokenizer'>,
+): Prompt | string {
   switch (record.kind) {
     case 'tokens':
     case 'preference-tokens':
@@ -98,11 +108,11 @@ function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptio
     case 'alpaca': {
       if (record.instruction.trim() === '') return 'the instruction is empty';
       const text = record.input ? `${record.instruction}\n\n${record.input}` : record.instruction;
-      const asChat = template === 'chat';
-      const ids = asChat
-        ? tokenizePlainPrompt(text, template, tokenizer())
-        : tokenizeRecordPrompt(record, tokenizer());
-      return { ids, text };
+      return asked(text, () => tokenizeRecordPrompt(record, tokenizer()));
+    }
+    case 'preference-alpaca': {
+      const { instruction, input } = record;
+      return promptOfRecord({ kind: 'alpaca', instruction, input, output: '' }, { template, tokenizer });
     }
     case 'messages':
       return promptOfMessages(untilLastAnswer(record.messages), tokenizer());
@@ -113,12 +123,16 @@ function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptio
   }
 }
 
-/** A template may refuse a conversation; that is the row's fault. */
 function promptOfMessages(messages: readonly Message[], tokenizer: PromptTokenizer): Prompt | string {
   const text = messages.findLast(({ role }) => role === 'user')?.content;
   if (text === undefined) return 'no message of a user';
+  return asked(text, () => tokenizeChatPrompt(messages, tokenizer));
+}
+
+/** A template may refuse a conversation; that is the row's fault. */
+function asked(text: string, idsOf: () => number[]): Prompt | string {
   try {
-    return { ids: tokenizeChatPrompt(messages, tokenizer), text };
+    return { ids: idsOf(), text };
   } catch (error) {
     if (error instanceof UserError) return error.message;
     throw error;

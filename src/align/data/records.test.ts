@@ -148,7 +148,7 @@ describe('recognise', () => {
       { instruction: 'i', input: 'x', output: 'o', system: 's', history: [['a', 'b']] },
       {
         kind: 'messages',
-        messages: [system('s'), user('a'), assistant('b'), user('i\n\nx'), assistant('o')],
+        messages: [system('s'), user('a'), assistant('b'), user('i\nx'), assistant('o')],
         isTrained: [false, false, false, false, true],
       },
     ],
@@ -230,13 +230,8 @@ describe('recognise', () => {
     ],
     [
       'answers to an instruction',
-      { instruction: 'i', input: '', chosen: 'a', rejected: 'b' },
-      {
-        kind: 'preference',
-        prompt: expect.stringContaining('### Instruction:\ni\n'),
-        chosen: 'a',
-        rejected: 'b',
-      },
+      { instruction: 'i', input: 'x', chosen: 'a', rejected: 'b' },
+      { kind: 'preference-alpaca', instruction: 'i', input: 'x', chosen: 'a', rejected: 'b' },
     ],
     [
       'Dolly',

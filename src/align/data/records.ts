@@ -2,7 +2,6 @@
 // so one file may mix them. A key that changes what a row means is read, or the row is not.
 
 import { type Conversation, describe, FieldFault, type Message, RowFields } from './row-fields.ts';
-import { renderAlpacaPrompt } from './template.ts';
 
 export type { Message, Role } from './row-fields.ts';
 
@@ -26,6 +25,7 @@ export type MarkedRecord = InstructionRecord & Required<Label>;
 /** `strength`: by how much the chosen answer was preferred, on whatever scale the labels have. */
 export type PreferenceRecord = { strength?: number } & (
   | { kind: 'preference'; prompt: string; chosen: string; rejected: string }
+  | { kind: 'preference-alpaca'; instruction: string; input?: string; chosen: string; rejected: string }
   | { kind: 'preference-messages'; prompt: Message[]; chosen: Message[]; rejected: Message[] }
   | { kind: 'preference-tokens'; promptIds: number[]; chosenIds: number[]; rejectedIds: number[] }
 );
@@ -191,7 +191,7 @@ function readQuestion(
   if (before.length === 0)
     return { kind: 'alpaca', ...question, ...(text !== undefined && { text }), ...row.label() };
   const { instruction, input, output } = question;
-  const content = input ? `${instruction}\n\n${input}` : instruction;
+  const content = input ? `${instruction}\n${input}` : instruction;
   return answered([...before, { role: 'user', content }], output, row.label());
 }
 
@@ -248,16 +248,17 @@ function readPreference(row: RowFields): PreferenceRecord {
   const asked = askedIn(row);
   const before = [...row.system(), ...row.history()];
   if (typeof chosen === 'string' && typeof rejected === 'string' && before.length === 0) {
-    return {
-      kind: 'preference',
-      ...(asked ? { prompt: asked.plain, chosen, rejected } : splitTexts(chosen, rejected)),
-      ...strength,
-    };
+    if (!asked) return { kind: 'preference', ...splitTexts(chosen, rejected), ...strength };
+    const answers = { chosen, rejected, ...strength };
+    return asked.isPlain
+      ? { kind: 'preference', prompt: asked.instruction, ...answers }
+      : { kind: 'preference-alpaca', instruction: asked.instruction, input: asked.input, ...answers };
   }
+  const content = asked?.input ? `${asked.instruction}\n${asked.input}` : asked?.instruction;
   if (Array.isArray(chosen) && Array.isArray(rejected) && [chosen, rejected].every(beginsWithPrompt)) {
     const shared = sharedTurns(chosen, rejected);
     const prompt = chosen.slice(0, shared);
-    if (asked && !prompt.some(({ content }) => content === asked.content)) {
+    if (content !== undefined && !prompt.some((turn) => turn.content === content)) {
       throw new FieldFault('prompt: expected a turn that chosen and rejected share');
     }
     return {
@@ -265,26 +266,17 @@ function readPreference(row: RowFields): PreferenceRecord {
       ...strength,
     };
   }
-  if (!asked)
+  if (content === undefined)
     throw new FieldFault('chosen, rejected: expected a prompt, or texts or conversations that begin alike');
-  return {
-    ...afterTurns([...before, { role: 'user', content: asked.content }], chosen, rejected),
-    ...strength,
-  };
+  return { ...afterTurns([...before, { role: 'user', content }], chosen, rejected), ...strength };
 }
 
-/** A question beside the answers: as a turn, and as the text that a base model would continue. */
-function askedIn(row: RowFields): { content: string; plain: string } | undefined {
-  if (row.has('prompt')) {
-    const prompt = row.string('prompt');
-    return { content: prompt, plain: prompt };
-  }
+/** A question beside the answers: a plain prompt, or an instruction. */
+function askedIn(row: RowFields): { isPlain: boolean; instruction: string; input?: string } | undefined {
+  if (row.has('prompt')) return { isPlain: true, instruction: row.string('prompt') };
   const key = ['instruction', 'question', 'query'].find((name) => row.has(name));
   if (key === undefined) return undefined;
-  const instruction = row.string(key);
-  const input = row.optionalString('input');
-  const content = input ? `${instruction}\n\n${input}` : instruction;
-  return { content, plain: renderAlpacaPrompt({ instruction, input }) };
+  return { isPlain: false, instruction: row.string(key), input: row.optionalString('input') };
 }
 
 function afterTurns(

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { PromptTokenizer } from '../../language/text/prompt-tokenizer.ts';
 import { trainTokenizer } from '../../language/text/train.ts';
 import { describeRow } from './describe.ts';
+import { tokenizePlainPrompt } from './prompts.ts';
 import type { InstructionRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
 import { ChatTemplate, renderAlpacaPrompt } from './template.ts';
 import { type Dropped, isDropped, type TokenRow } from './token-row.ts';
@@ -320,6 +322,47 @@ describe('preferences', () => {
       [1, 4],
     ]);
   });
+});
+
+describe('one manner for a prompt, in training and where it is completed', () => {
+  const chatty: PromptTokenizer = {
+    encode: tokenizer.encode.bind(tokenizer),
+    decode: tokenizer.decode.bind(tokenizer),
+    special: tokenizer.special,
+    chatTemplate: chatMl.source,
+  };
+  const promptOf = (row: TokenRow | Dropped) => {
+    if (isDropped(row)) throw new Error(row.dropped);
+    return Array.from(row.ids.subarray(0, row.isTrained.indexOf(1)));
+  };
+
+  it('is a turn of the user for an instruction, where the model has a chat template', () => {
+    const record = {
+      kind: 'alpaca',
+      instruction: 'say hello',
+      input: 'twice',
+      output: 'hello hello',
+    } as const;
+    const row = tokenizeInstruction(record, chatty, options);
+    const messages: Message[] = [{ role: 'user', content: 'say hello\ntwice' }];
+    expect(promptOf(row)).toEqual(tokenizeChatPrompt(messages, chatty));
+    expect(promptOf(row)).toEqual(tokenizeRecordPrompt(record, chatty));
+    const { kind: _, output, ...asked } = record;
+    const compared = { kind: 'preference-alpaca', ...asked, chosen: output, rejected: 'world' } as const;
+    const pairOf = tokenizePreference(compared, chatty, options);
+    if (isDropped(pairOf)) throw new Error(pairOf.dropped);
+    expect(promptOf(pairOf.rejected)).toEqual(promptOf(row));
+  });
+
+  it.each(['none', 'alpaca', 'chat'] as const)(
+    'is what --template says for a plain prompt: %s',
+    (template) => {
+      for (const model of [tokenizer, chatty]) {
+        const row = tokenizeInstruction(pair('say hello', 'hello'), model, { ...options, template });
+        expect(promptOf(row)).toEqual(tokenizePlainPrompt('say hello', template, model));
+      }
+    },
+  );
 });
 
 describe('turns that are answers', () => {

@@ -32,7 +32,12 @@ import {
 
 export type { TokenRow } from './token-row.ts';
 
+/** How a plain prompt is put to the model: as a text to continue, as Alpaca's instruction, as a user's message. */
+export type PromptTemplate = 'none' | 'alpaca' | 'chat';
+
 export interface TokenizeOptions extends FitOptions {
+  /** Of prompts that are plain texts; default none. */
+  template?: PromptTemplate;
   /** For conversations; otherwise the tokenizer's own, or the Alpaca manner where it has none. */
   chatTemplate?: ChatTemplate;
   /** `as-given` scores a completion just as it is; training appends EOS where it is missing. */
@@ -132,7 +137,9 @@ export function tokenizeRecordPrompt(
 ): number[] {
   switch (record.kind) {
     case 'alpaca':
-      return tokenizePrompt(renderAlpacaPrompt(record), tokenizer);
+      return tokenizer.chatTemplate === undefined
+        ? tokenizePrompt(renderAlpacaPrompt(record), tokenizer)
+        : tokenizeChatPrompt([askedIn(record)], tokenizer, chatTemplate);
     case 'completion':
       return tokenizePrompt(record.prompt, tokenizer);
     case 'tokens':
@@ -174,6 +181,13 @@ function answersOf(record: PreferenceRecord): [InstructionRecord, InstructionRec
     return [
       { kind: 'completion', prompt, completion: chosen },
       { kind: 'completion', prompt, completion: rejected },
+    ];
+  }
+  if (record.kind === 'preference-alpaca') {
+    const { instruction, input, chosen, rejected } = record;
+    return [
+      { kind: 'alpaca', instruction, input, output: chosen },
+      { kind: 'alpaca', instruction, input, output: rejected },
     ];
   }
   if (record.kind === 'preference-messages') {
@@ -240,6 +254,10 @@ function flagTokens(
 ): FlaggedTokens | Dropped {
   switch (record.kind) {
     case 'alpaca': {
+      if (tokenizer.chatTemplate !== undefined) {
+        const messages: Message[] = [askedIn(record), { role: 'assistant', content: record.output }];
+        return flagMessages({ kind: 'messages', messages }, tokenizer, options);
+      }
       const prompt = renderAlpacaPrompt(record);
       const end = tokenName(tokenizer, requireEndToken(tokenizer));
       if (
@@ -251,11 +269,36 @@ function flagTokens(
       return flagPair(prompt, record.output, tokenizer, options);
     }
     case 'completion':
-      return flagPair(record.prompt, record.completion, tokenizer, options);
+      return flagPlain(record, tokenizer, options);
     case 'tokens':
       return flagIds(record, tokenizer, options);
     case 'messages':
       return flagMessages(record, tokenizer, options);
+  }
+}
+
+/** The question of an instruction, as a user asks it. */
+function askedIn({ instruction, input }: { instruction: string; input?: string }): Message {
+  return { role: 'user', content: input ? `${instruction}\n${input}` : instruction };
+}
+
+function flagPlain(
+  { prompt, completion }: Extract<InstructionRecord, { kind: 'completion' }>,
+  tokenizer: PromptTokenizer,
+  options: TokenizeOptions,
+): FlaggedTokens | Dropped {
+  switch (options.template ?? 'none') {
+    case 'none':
+      return flagPair(prompt, completion, tokenizer, options);
+    case 'alpaca':
+      return flagPair(renderAlpacaPrompt({ instruction: prompt }), completion, tokenizer, options);
+    case 'chat': {
+      const messages = [
+        askedIn({ instruction: prompt }),
+        { role: 'assistant', content: completion } as const,
+      ];
+      return flagMessages({ kind: 'messages', messages }, tokenizer, options);
+    }
   }
 }
 

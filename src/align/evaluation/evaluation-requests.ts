@@ -2,7 +2,7 @@
 
 import { UserError } from '../../engine/errors.ts';
 import { type PromptOptions, readPrompts, tokenizePlainPrompt } from '../data/prompts.ts';
-import { type RowFault, readRows } from '../data/read.ts';
+import type { RowFault } from '../data/read.ts';
 import type { RowSource } from '../data/token-row.ts';
 
 export interface EvaluationRequest {
@@ -28,22 +28,21 @@ export async function readRequests(
   options: RequestOptions,
 ): Promise<EvaluationRequest[]> {
   const requests: EvaluationRequest[] = [];
-  let before = 0;
+  let rows = 0;
+  const onRow = () => {
+    rows += 1;
+  };
   for (const file of files) {
-    const rows = await rowsByLine(file);
-    const places = new Map([...rows.keys()].map((line, i) => [line, before + i]));
-    for await (const { ids, text, source } of readPrompts(file, options)) {
-      const { line } = source!;
+    for await (const { ids, text, source, row } of readPrompts(file, { ...options, onRow })) {
       const prompt = text ?? options.tokenizer().decode(ids);
       requests.push({
-        index: places.get(line)!,
+        index: rows - 1,
         ids: options.isContinued ? tokenizePlainPrompt(prompt, 'none', options.tokenizer()) : ids,
         prompt,
-        row: rows.get(line)!,
+        row: row!,
         source: source!,
       });
     }
-    before += rows.size;
   }
   if (requests.length > 0) return requests;
   throw new UserError({
@@ -51,13 +50,4 @@ export async function readRequests(
     expected: 'at least one row with a prompt',
     found: 'none',
   });
-}
-
-/** The faults of these rows are reported when their prompts are read. */
-async function rowsByLine(file: string): Promise<Map<number, Readonly<Record<string, unknown>>>> {
-  const rows = new Map<number, Readonly<Record<string, unknown>>>();
-  for await (const { value, line } of readRows(file, { onFault: () => {} })) {
-    rows.set(line, Object(value));
-  }
-  return rows;
 }

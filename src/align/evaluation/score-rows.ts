@@ -84,7 +84,7 @@ async function sequencesOfStrings(
 ): Promise<RowSequences | string> {
   const ending = asks === 'reward' ? 'append-eos' : 'as-given';
   const settings = { maxLength: context, truncation: 'drop', ending, vocabularySize } as const;
-  if (record.kind === 'preference' || record.kind === 'preference-messages') {
+  if ('chosen' in record) {
     const pair = tokenizePreference(record, await tokenizer(), settings, source);
     return isDropped(pair) ? reasonOf(pair) : { kind: 'preference', ...pair };
   }

@@ -19,6 +19,7 @@ import type { loadMarkedRows, loadPreferenceRows, MarkedRow, PreferenceRow } fro
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import {
@@ -46,6 +47,7 @@ export interface PreferenceRunOptions extends TrainingOptions {
   /** Longest completion with its prompt, in tokens; default the model's context. */
   maxLength?: number;
   truncation: Truncation;
+  template?: PromptTemplate;
   /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */
   sharePrompts?: boolean;
 }
@@ -159,13 +161,13 @@ async function loadRows(
   { load }: PreferenceMethod,
   run: OpenRun,
 ): Promise<{ rows: CompletionRow[]; report: DataReport }> {
-  const { maxLength = config.maxPositions, truncation, strict } = options;
+  const { maxLength = config.maxPositions, truncation, template, strict } = options;
   if (maxLength > config.maxPositions) {
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
   const { rows, report } = await load(options.data, prompts, {
-    ...{ maxLength, truncation, strict },
+    ...{ maxLength, truncation, template, strict },
     vocabularySize: config.vocabularySize,
     onFault: run.setAside,
   });

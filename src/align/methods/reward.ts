@@ -28,6 +28,7 @@ import {
 import { limitsFor } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import { GradientLearner, type StepSource, type TrainingOptions } from '../run/gradient-learner.ts';
@@ -50,6 +51,7 @@ export interface RewardOptions extends TrainingOptions, RewardObjective {
   /** Longest completion with its prompt, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: Truncation;
+  template?: PromptTemplate;
   /** Lay a prompt out once for the completions that share it; equal to rounding. Default false. */
   sharePrompts?: boolean;
 }
@@ -128,13 +130,21 @@ async function comparisons(
   options: RewardOptions,
   run: OpenRun,
 ): Promise<Comparisons> {
-  const { maxLength = config.maxPositions, truncation, strict, evalData, sftCompletions, loss } = options;
+  const {
+    maxLength = config.maxPositions,
+    truncation,
+    template,
+    strict,
+    evalData,
+    sftCompletions,
+    loss,
+  } = options;
   if (maxLength > config.maxPositions) {
     const expected = `at most ${config.maxPositions}, the model's context`;
     throw new UserError({ where: '--max-length', expected, found: `${maxLength}` });
   }
   const reading: LoadOptions = {
-    ...{ maxLength, truncation, strict, onFault: run.setAside },
+    ...{ maxLength, truncation, template, strict, onFault: run.setAside },
     vocabularySize: config.vocabularySize,
   };
   const { rows, report } =

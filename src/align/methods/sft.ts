@@ -13,6 +13,7 @@ import { loadInstructionRows } from '../data/load.ts';
 import { packRows } from '../data/packing.ts';
 import type { DataReport } from '../data/report.ts';
 import type { TokenRow } from '../data/token-row.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { withAdapter } from '../run/adapter-options.ts';
 import type { RunEvent } from '../run/events.ts';
 import type { TrainingOptions } from '../run/gradient-learner.ts';
@@ -27,6 +28,7 @@ export interface SftOptions extends TrainingOptions {
   /** Longest row, in tokens. Default: the model's context. */
   maxLength?: number;
   truncation: 'drop' | 'prompt-left' | 'completion-right';
+  template?: PromptTemplate;
 }
 
 export interface SftResult extends RunResult {
@@ -67,6 +69,7 @@ async function demonstrations(
   return loadInstructionRows(options.data, prompts, {
     maxLength,
     truncation: options.truncation,
+    template: options.template,
     vocabularySize: config.vocabularySize,
     strict: options.strict,
     onFault,

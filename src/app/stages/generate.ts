@@ -23,9 +23,7 @@ export const generate = defineStage({
       data: promptData
         .describe('JSONL of prompts instead of --prompt: prompt, prompt_ids, instruction or messages')
         .optional(),
-      template: generationOptions.template
-        .default('none')
-        .describe('template of a plain prompt: none (continued as it is), an instruction, or a chat message'),
+      template: generationOptions.template,
       maxTokens: generationOptions.maxTokens.default(128),
       temperature: temperatureFromZero,
       topK: z.int().min(1).optional().describe('top-k sampling: the k likeliest tokens'),

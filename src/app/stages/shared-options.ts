@@ -38,11 +38,16 @@ export const modelOptions = {
 
 const templates = ['none', 'alpaca', 'chat'] as const satisfies readonly PromptTemplate[];
 
+/** Of a plain prompt: the same in training as where completions are sampled. */
+export const template = z
+  .enum(templates)
+  .default('none')
+  .describe(
+    'template of a plain prompt: none (as it is), alpaca (an instruction) or chat (a message of a user); rows with an instruction or messages are put in the manner of the model',
+  );
+
 export const generationOptions = {
-  template: z
-    .enum(templates)
-    .default('alpaca')
-    .describe('template of a plain prompt; rows with an instruction or messages bring their own'),
+  template,
   temperature: z.number().positive().default(1).describe('sampling temperature'),
   maxTokens: z.int().min(1).default(192).describe('maximum tokens per completion'),
   generationBatchSize: z

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { optionWord } from '../../align/run/recipe.ts';
 import { scheduleKinds } from '../../engine/optimizer/schedule.ts';
 import { texts } from './options.ts';
-import { stageOptions } from './shared-options.ts';
+import { stageOptions, template } from './shared-options.ts';
 
 export const trainingOptions = {
   ...stageOptions,
@@ -54,7 +54,9 @@ export const adapterOptions = {
   loraRankStabilised: z.boolean().optional().describe('scale LoRA updates by α / √r instead of α / r'),
 };
 
-export const lengthOptions = {
+/** How rows become tokens. */
+export const rowOptions = {
+  template,
   maxLength: z
     .int()
     .min(2)
@@ -77,7 +79,7 @@ export const preferenceOptions = {
   batchSize: z.int().min(1).default(32).describe('pairs (or rankings) per update'),
   microBatchTokens: trainingOptions.microBatchTokens.default(4096),
   sharePrompts,
-  ...lengthOptions,
+  ...rowOptions,
 };
 
 /** The schema of a stage that trains: these options among its own, and rates that leave something of the weights. */
