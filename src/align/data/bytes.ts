@@ -11,8 +11,12 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /** Text is packed to a twentieth; what unpacks to much more than this is no text but a trap. */
 const mostUnpacking = 200;
 const alwaysUnpacked = 64 * 2 ** 20;
+/** As much as the zstd program itself unpacks without being told to. */
+const mostWindow = 128 * 2 ** 20;
 
 export const parquetMark = Buffer.from('PAR1');
+/** Sees how much was unpacked so far, and throws where it is too much. */
+type Guard = (plainBytes: number) => void;
 const packings: readonly { name: string; begins: Buffer; unpack: typeof gunzip }[] = [
   { name: 'gzip', begins: Buffer.from([0x1f, 0x8b]), unpack: gunzip },
   { name: 'zstd', begins: Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), unpack: unzstd },
@@ -67,8 +71,12 @@ async function* unpacked(path: string, chunks: AsyncGenerator<Buffer>): AsyncGen
   const first = await chunks.next();
   if (first.done) return;
   const all = async function* () {
-    yield first.value;
-    yield* chunks;
+    try {
+      yield first.value;
+      yield* chunks;
+    } finally {
+      await chunks.return(undefined);
+    }
   };
   const packing = packings.find(({ begins }) => startsWith(first.value, begins));
   if (!packing) {
@@ -84,39 +92,63 @@ async function* unpacked(path: string, chunks: AsyncGenerator<Buffer>): AsyncGen
   };
   const broken = (found: string, cause?: unknown) =>
     new FormatError({ where: path, expected: `whole ${packing.name}`, found }, { cause });
-  try {
-    for await (const chunk of packing.unpack(counted())) {
-      plain += chunk.length;
-      if (plain > alwaysUnpacked && plain > mostUnpacking * packed) {
-        throw broken(`one that unpacks to more than ${mostUnpacking} times its size`);
-      }
-      yield chunk;
+  const guard: Guard = (bytes) => {
+    plain += bytes;
+    if (plain > alwaysUnpacked && plain > mostUnpacking * packed) {
+      throw broken(`one that unpacks to more than ${mostUnpacking} times its size`);
     }
+  };
+  try {
+    yield* packing.unpack(counted(), guard);
   } catch (error) {
     throw error instanceof FormatError ? error : broken((error as Error).message, error);
   }
 }
 
-async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* gunzip(chunks: AsyncIterable<Buffer>, guard: Guard): AsyncGenerator<Buffer> {
   const stream = createGunzip({ chunkSize: CHUNK_BYTES });
   pipeline(Readable.from(chunks), stream, () => {});
-  yield* stream;
+  for await (const chunk of stream) {
+    guard(chunk.length);
+    yield chunk;
+  }
 }
 
-async function* unzstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** Checksums are not checked: the library does not. */
+async function* unzstd(chunks: AsyncIterable<Buffer>, guard: Guard): AsyncGenerator<Buffer> {
   const ready: Buffer[] = [];
-  let isWhole = false;
+  let [isWhole, isFirst] = [false, true];
   const stream = new Decompress((chunk, isLast) => {
+    guard(chunk.length);
     ready.push(Buffer.from(chunk));
     isWhole = isLast === true;
   });
   for await (const chunk of chunks) {
+    if (isFirst) requireWindow(chunk);
+    isFirst = false;
     stream.push(chunk);
     yield* ready.splice(0);
   }
   stream.push(new Uint8Array(0), true);
   yield* ready.splice(0);
   if (!isWhole) throw new Error('unexpected end of file');
+}
+
+/** Memory is set aside for a frame's window before anything of it is read. RFC 8878, section 3.1.1. */
+function requireWindow(frame: Buffer): void {
+  const descriptor = frame[4] ?? 0;
+  const isSingle = (descriptor & 0x20) !== 0;
+  if (!isSingle) {
+    const [exponent, mantissa] = [(frame[5] ?? 0) >> 3, (frame[5] ?? 0) & 7];
+    const window = 2 ** (10 + exponent) * (1 + mantissa / 8);
+    if (window > mostWindow) throw new Error(`a window of ${window} bytes, over ${mostWindow}`);
+    return;
+  }
+  const start = 5 + [0, 1, 2, 4][descriptor & 3];
+  const length = [1, 2, 4, 8][descriptor >> 6];
+  if (frame.length < start + length) return;
+  const size = length === 8 ? Number(frame.readBigUInt64LE(start)) : frame.readUIntLE(start, length);
+  if (size > mostWindow) throw new Error(`one piece of ${size} bytes, over ${mostWindow}`);
 }
 
 function refuseOtherFormats(path: string, start: Buffer): void {

@@ -3,7 +3,8 @@
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, tokenizePrompt } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type ReadOptions, readRows, setAside } from './read.ts';
-import { type DataRecord, type Message, recognise } from './records.ts';
+import { type DataRecord, type Message, recognise, withoutNulls } from './records.ts';
+import { isNothing } from './row-fields.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
 import {
@@ -77,19 +78,46 @@ export async function* readPrompts(
   }
 }
 
+/** What a row asks under; of several the first. */
 const promptKeys = [
-  ...['prompt', 'instruction', 'prompt_ids', 'messages', 'conversations', 'conversation'],
-  ...['question', 'query'],
+  ...['prompt_ids', 'prompt', 'messages', 'conversations', 'conversation'],
+  ...['instruction', 'question', 'query', 'input'],
 ];
-/** Makes whole records of rows that only ask. */
-const noAnswer = { completion: '', output: '', answer: '', response: '', completion_ids: [] };
+/** What makes a whole record of a row that only asks. */
+const noAnswers: Readonly<Record<string, object>> = {
+  prompt_ids: { completion_ids: [] },
+  prompt: { completion: '' },
+  instruction: { output: '' },
+  question: { answer: '' },
+  query: { response: '' },
+  input: { output: '' },
+};
+/** What belongs to a question, or says that it is more than text. The rest of a row is its answers, or for rewards. */
+const partsOfQuestion = [
+  ...['system', 'system_prompt', 'history', 'tools', 'functions', 'documents'],
+  ...['images', 'image', 'videos', 'video', 'audios', 'audio'],
+];
 
 function promptOf(value: unknown, options: PromptOptions): Prompt | string {
   const isRow = value !== null && typeof value === 'object' && !Array.isArray(value);
-  if (isRow && !promptKeys.some((key) => Object.hasOwn(value, key)))
-    return `none of the keys ${promptKeys.join(', ')}`;
-  const record = recognise(isRow ? { ...noAnswer, ...value } : value);
+  const question = isRow ? questionIn(withoutNulls(value)) : value;
+  if (isRow && Object.keys(Object(question)).length === 0) return `none of the keys ${promptKeys.join(', ')}`;
+  const record = recognise(question);
   return record.kind === 'unrecognised' ? record.reason : promptOfRecord(record, options);
+}
+
+/** The row without its answers, or, where it has no prompt of its own, with those that begin alike. */
+function questionIn(row: Record<string, unknown>): Record<string, unknown> {
+  const asked =
+    promptKeys.find((key) => !isNothing(row[key])) ?? promptKeys.find((key) => Object.hasOwn(row, key));
+  if (asked === undefined) return pick(row, ['chosen', 'rejected', ...partsOfQuestion]);
+  const isInstruction = ['instruction', 'question', 'query'].includes(asked);
+  const own = [asked, ...(isInstruction ? ['input', 'context'] : []), ...partsOfQuestion];
+  return { ...noAnswers[asked], ...pick(row, own) };
+}
+
+function pick(row: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(row, key)).map((key) => [key, row[key]]));
 }
 
 function promptOfRecord(

@@ -58,7 +58,7 @@ describe('rows are found in', () => {
     ['an array a line', `${array}\r\n${array}\r\n`, [1, 1, 1, 2, 2, 2]],
     [
       'an object around an array',
-      `{"version": "1", "n": 3, "data": ${JSON.stringify(records, null, 2)}, "end": [1]}`,
+      `{"version": "1", "n": 3, "data": ${JSON.stringify(records, null, 2)}, "end": null}`,
       [2, 7, 12],
     ],
     ['such an object in one line', `{"version":"1.0","rows":${array}}\n`, [1, 1, 1]],
@@ -82,6 +82,38 @@ describe('rows are found in', () => {
     const { rows, faults } = await read('{"a": 1\n{"a": 2}\n{"a": 3}\n');
     expect(rows.map(({ line }) => line)).toEqual([2, 3]);
     expect(faults).toMatchObject([{ line: 1 }]);
+  });
+
+  it('lines of which the first two are broken', async () => {
+    const { rows, faults } = await read('{"a": "x\n{"a": "y\n{"a": 3}\n');
+    expect(rows.map(({ line }) => line)).toEqual([3]);
+    expect(faults).toHaveLength(2);
+  });
+
+  it('an object around an array, and nothing is lost that follows', async () => {
+    const line = '{"data": [{"a": 1}]}';
+    expect((await read(`${line}\n${line}\n`)).rows.map(({ value }) => value)).toEqual([
+      { data: [{ a: 1 }] },
+      { data: [{ a: 1 }] },
+    ]);
+    const { rows, faults } = await read('{"train": [{"a": 1}],\n"test": [{"a": 2}]}');
+    expect(rows.map(({ value }) => value)).toEqual([{ a: 1 }]);
+    expect(faults).toMatchObject([{ reason: expect.stringMatching(/^more than plain values follows/) }]);
+  });
+
+  it('cells of a table, which are texts unless a column or turns ask for lists', async () => {
+    const turn = '{""from"":""gpt"",""value"":""a""}';
+    const text = `prompt,chosen,rejected,strength\n"[1, 3]","${turn}","[${turn}]",2\n`;
+    const { rows } = await read(text);
+    const answer = { from: 'gpt', value: 'a' };
+    expect(rows.map(({ value }) => value)).toEqual([
+      { prompt: '[1, 3]', chosen: answer, rejected: [answer], strength: '2' },
+    ]);
+    const python = await read(`prompt,completion\n"[{'role': 'user'}]",a\nb,c\n`);
+    expect(python.rows).toHaveLength(1);
+    expect(python.faults).toMatchObject([
+      { line: 2, reason: expect.stringMatching(/^prompt: expected JSON/) },
+    ]);
   });
 
   it('a table, its places those of the lines', async () => {
@@ -142,6 +174,10 @@ describe('a file that cannot be read is named for what it is', () => {
       Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
     ],
     ['UTF-8 text, got a zip archive', Buffer.from('PK\u0003\u0004....')],
+    ['UTF-8 text, got other bytes', Buffer.from('prompt,completion\ncaf\xe9,b\n', 'latin1')],
+    ['text, got a NUL byte', Buffer.from('prompt,completion\na\0,b\n')],
+    ['rows of at most 1000000 bytes', Buffer.from(`prompt,completion\n"${'x\n'.repeat(600_000)}`)],
+    ['whole zstd, got a window of', Buffer.from('28b52ffd0090ffff', 'hex')],
     ['columns of different names, got output twice', Buffer.from('instruction,output,output\na,b,c\n')],
   ])('%s', async (expected, bytes) => {
     await expect(read(bytes)).rejects.toThrow(`expected ${expected}`);

@@ -51,8 +51,12 @@ export async function* readRows(path: string, options: ReadOptions): AsyncGenera
   const first = await chunks.next();
   if (first.done) return;
   const all = async function* () {
-    yield first.value;
-    yield* chunks;
+    try {
+      yield first.value;
+      yield* chunks;
+    } finally {
+      await chunks.return(undefined);
+    }
   };
   const { bytes: start, offset } = first.value;
   if (startsWith(start, parquetMark)) {
@@ -136,19 +140,30 @@ const wrapping =
 function splitterFor(start: Buffer, offset: number, maxRowBytes: number): RowSplitter {
   const text = start.toString('latin1');
   const wrapper = wrapping.exec(text);
-  if (wrapper) return new ValueSplitter(maxRowBytes, offset, { skippedBytes: wrapper[0].length });
+  if (wrapper && !isLineAlone(start.toString('utf8')))
+    return new ValueSplitter(maxRowBytes, offset, { skippedBytes: wrapper[0].length });
   const isLines = !/^\s*\[/.test(text) && !isSpread(start.toString('utf8'));
   return isLines ? new LineSplitter(maxRowBytes, offset) : new ValueSplitter(maxRowBytes, offset);
 }
 
-/** Whether the first object goes on over several lines: neither its first line nor the one after it is JSON alone. */
+/** Whether the first object goes on over several lines: its first line breaks off where such objects do. */
 function isSpread(text: string): boolean {
-  const lines = text
+  const [first, second] = firstLines(text);
+  return second !== undefined && /^\{(?:.*[,{[])?\s*$/.test(first) && !isObject(first) && !isObject(second);
+}
+
+/** Whether the first line is a whole object, and others follow it. */
+function isLineAlone(text: string): boolean {
+  const [first, second] = firstLines(text);
+  return second !== undefined && isObject(first);
+}
+
+const firstLines = (text: string): string[] =>
+  text
     .trimStart()
     .split(/\r?\n/, 8)
-    .filter((line) => line.trim() !== '');
-  return lines.length > 1 && lines[0].startsWith('{') && lines.slice(0, 2).every((line) => !isObject(line));
-}
+    .filter((line) => line.trim() !== '')
+    .map((line) => line.trimEnd());
 
 function isObject(line: string): boolean {
   try {

@@ -33,7 +33,7 @@ describe('recognise', () => {
     ],
     [
       {
-        prompt: 'ignored',
+        prompt: 'ab',
         messages: [
           { role: 'developer', content: 's' },
           {
@@ -234,6 +234,51 @@ describe('recognise', () => {
       { kind: 'preference-alpaca', instruction: 'i', input: 'x', chosen: 'a', rejected: 'b' },
     ],
     [
+      'whole conversations beside what they begin with',
+      {
+        prompt: 'q',
+        chosen: [user('q'), assistant('a')],
+        rejected: [user('q'), assistant('b')],
+        messages: [user('q'), assistant('a')],
+        system: 's',
+      },
+      {
+        kind: 'preference-messages',
+        prompt: [system('s'), user('q')],
+        chosen: [assistant('a')],
+        rejected: [assistant('b')],
+      },
+    ],
+    [
+      'earlier turns after the system message',
+      { messages: [system('s'), user('q'), assistant('a')], history: [['x', 'y']], system_prompt: 's' },
+      {
+        kind: 'messages',
+        messages: [system('s'), user('x'), assistant('y'), user('q'), assistant('a')],
+        isTrained: [false, false, false, false, true],
+      },
+    ],
+    [
+      'an empty prompt, which it does not make up',
+      { prompt: '', chosen: 'The cat', rejected: 'The dog', strength: '2' },
+      { kind: 'preference', prompt: '', chosen: 'The cat', rejected: 'The dog', strength: 2 },
+    ],
+    [
+      'texts that part within a character',
+      { chosen: 'a 😀', rejected: 'a 😁' },
+      { kind: 'preference', prompt: 'a', chosen: ' 😀', rejected: ' 😁' },
+    ],
+    [
+      'turns with columns of another form',
+      {
+        conversations: [
+          { from: 'human', value: 'q', role: null, content: null },
+          { from: 'gpt', value: 'a', role: null },
+        ],
+      },
+      { kind: 'messages', messages: [user('q'), assistant('a')] },
+    ],
+    [
       'Dolly',
       { instruction: 'i', context: 'c', response: 'r' },
       { kind: 'alpaca', instruction: 'i', input: 'c', output: 'r' },
@@ -264,6 +309,19 @@ describe('recognise', () => {
     [{ text: 't', system: 's' }, /^system: not read beside text/],
     [{ messages: [system('s'), user('q'), assistant('a')], system: 'other' }, /^system: another/],
     [{ chosen: 'a', rejected: 'b' }, /^prompt: expected one, or a beginning/],
+    [{ post: 'Q?', chosen: 'The cat', rejected: 'The dog' }, /^chosen, rejected: expected a prompt/],
+    [{ prompt: 'p', completion: 'c', chosen: 'd' }, /^chosen: not read/],
+    [{ prompt: 'p', completion: 'c', instruction: 'd' }, /^instruction: not read/],
+    [{ prompt: 'Translate', input: 'Hello', output: 'Bonjour' }, /^prompt: not read/],
+    [{ messages: [user('q'), assistant('a')], prompt: 'other' }, /^prompt: expected one of the turns/],
+    [
+      { prompt: [user('x')], chosen: [user('q'), assistant('a')], rejected: [user('q'), assistant('b')] },
+      /^prompt: expected the turns that/,
+    ],
+    [
+      { messages: [user('q'), assistant('a')], chosen: 'b', rejected: 'c' },
+      /^chosen, rejected: expected a conversation before/,
+    ],
     [
       { prompt: 'p', chosen: [user('q'), assistant('a')], rejected: [user('q'), assistant('b')] },
       /^prompt: expected a turn/,

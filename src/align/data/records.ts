@@ -1,7 +1,7 @@
 // The formats that people's data already has, as one union. The format is recognised row by row from the keys,
 // so one file may mix them. A key that changes what a row means is read, or the row is not.
 
-import { type Conversation, describe, FieldFault, type Message, RowFields } from './row-fields.ts';
+import { describe, FieldFault, type Message, RowFields } from './row-fields.ts';
 
 export type { Message, Role } from './row-fields.ts';
 
@@ -110,12 +110,8 @@ const formats: readonly Format[] = [
       const instruction = row.string('instruction');
       const input = row.optionalString('input');
       const output = row.string('output');
-      return readQuestion(row, {
-        instruction,
-        input,
-        output,
-        text: row.has('text') ? row.string('text') : undefined,
-      });
+      const text = row.has('text') ? row.string('text') : undefined;
+      return readQuestion(row, { instruction, input, output, text });
     },
   },
   { keys: ['prompt', 'completion'], read: readCompletion },
@@ -135,9 +131,10 @@ export const rowKeys: ReadonlySet<string> = new Set(formats.flatMap(({ keys }) =
 
 /** Of a row: each changes what it says, so that a format that does not read it cannot be meant. */
 const meanings = [
-  ...['system', 'history', 'tools', 'functions', 'tool_calls', 'documents'],
+  ...['prompt', 'instruction', 'input', 'context', 'system', 'system_prompt', 'history', 'documents'],
+  ...['tools', 'functions', 'tool_calls', 'reasoning_content', 'reasoning', 'thinking'],
   ...['images', 'image', 'videos', 'video', 'audios', 'audio'],
-  ...['chosen', 'rejected', 'ranked', 'input', 'context', 'weight', 'train', 'reasoning_content'],
+  ...['chosen', 'rejected', 'ranked', 'weight', 'train'],
 ];
 
 /** What heed label writes beside an answer, for people. */
@@ -160,10 +157,10 @@ export function recognise(value: unknown, onIgnored?: (key: string) => void): Da
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     return { kind: 'unrecognised', reason: `expected an object, got ${describe(value)}` };
   }
-  const row = new RowFields(value as Record<string, unknown>);
+  const row = new RowFields(withoutNulls(value));
   const format =
     formats.find(({ keys }) => keys.every((key) => row.has(key))) ??
-    formats.find(({ keys }) => keys.every((key) => Object.hasOwn(value, key)));
+    formats.find(({ keys }) => keys.every((key) => row.owns(key)));
   if (!format) return { kind: 'unrecognised', reason: `no known format has the keys ${listKeys(value)}` };
   try {
     const record = format.read(row);
@@ -182,29 +179,38 @@ export function recognise(value: unknown, onIgnored?: (key: string) => void): Da
   }
 }
 
+/** Null is the same as absent: tables of several forms have all their columns in every row. */
+export function withoutNulls(row: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null && value !== undefined));
+}
+
 /** With a system message or earlier turns an instruction is a turn of a conversation. */
 function readQuestion(
   row: RowFields,
   { text, ...question }: { instruction: string; input?: string; output: string; text?: string },
 ): InstructionRecord {
-  const before = [...row.system(), ...row.history()];
-  if (before.length === 0)
-    return { kind: 'alpaca', ...question, ...(text !== undefined && { text }), ...row.label() };
-  const { instruction, input, output } = question;
-  const content = input ? `${instruction}\n${input}` : instruction;
-  return answered([...before, { role: 'user', content }], output, row.label());
+  const label = row.label();
+  const { output, ...asked } = question;
+  const messages = inConversation(row, [turnOf(asked)]);
+  if (messages.length > 1) return answered(messages, output, label);
+  return { kind: 'alpaca', ...question, ...(text !== undefined && { text }), ...label };
+}
+
+/** The question of an instruction, as a user asks it. */
+export function turnOf({ instruction, input }: { instruction: string; input?: string }): Message {
+  return { role: 'user', content: input ? `${instruction}\n${input}` : instruction };
 }
 
 function readCompletion(row: RowFields): InstructionRecord {
   const label = row.label();
-  const before = [...row.system(), ...row.history()];
   const completion = row.answer('completion');
   const prompt = row.isList('prompt') ? row.conversation('prompt').messages : row.string('prompt');
-  if (typeof prompt === 'string' && typeof completion === 'string' && before.length === 0) {
+  const turns = typeof prompt === 'string' ? [turnOf({ instruction: prompt })] : prompt;
+  const messages = inConversation(row, turns);
+  if (typeof prompt === 'string' && typeof completion === 'string' && messages.length === 1) {
     return { kind: 'completion', prompt, completion, ...label };
   }
-  const asked: Message[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
-  return answered([...before, ...asked], completion, label);
+  return answered(messages, completion, label);
 }
 
 /** An answer alone is trained, whatever the assistant said before. */
@@ -215,8 +221,13 @@ function answered(prompt: Message[], completion: string | Message[], label: Labe
 }
 
 function readMessages(row: RowFields, key: string): InstructionRecord {
-  const conversation = withSystem(row, row.conversation(key));
-  const { messages, isTrained } = conversation;
+  const turns = row.conversation(key);
+  requireOwnPrompt(row, turns.messages);
+  const messages = inConversation(row, turns.messages);
+  const isTrained = [
+    ...Array<boolean>(messages.length - turns.messages.length).fill(false),
+    ...turns.isTrained,
+  ];
   const { label } = row.label();
   // A label is of the last answer.
   if (label !== undefined) {
@@ -227,56 +238,91 @@ function readMessages(row: RowFields, key: string): InstructionRecord {
   return { kind: 'messages', messages, ...(!isUsual && { isTrained }) };
 }
 
-function withSystem(row: RowFields, { messages, isTrained }: Conversation): Conversation {
+/** A prompt beside a conversation that has it says nothing new. */
+function requireOwnPrompt(row: RowFields, turns: readonly Message[]): void {
+  if (!row.has('prompt')) return;
+  const [prompt] = row.isText('prompt')
+    ? [turnOf({ instruction: row.string('prompt') })]
+    : row.conversation('prompt').messages.slice(-1);
+  if (turns.some((turn) => isSameTurn(turn, prompt))) return;
+  throw new FieldFault('prompt: expected one of the turns of the conversation beside it');
+}
+
+/** The row's system message and its earlier turns, and after them these turns. */
+function inConversation(row: RowFields, turns: readonly Message[]): Message[] {
   const system = row.system();
-  if (system.length > 0 && messages[0]?.role === 'system' && messages[0].content !== system[0].content) {
+  const first = turns[0]?.role === 'system' ? turns.slice(0, 1) : [];
+  if (system.length > 0 && first.length > 0 && system[0].content !== first[0].content) {
     throw new FieldFault('system: another system message than that of the first turn');
   }
-  const isNew = messages[0]?.role !== 'system';
-  const before = [...(isNew ? system : []), ...row.history()];
-  return { messages: [...before, ...messages], isTrained: [...before.map(() => false), ...isTrained] };
+  return [...(first.length > 0 ? first : system), ...row.history(), ...turns.slice(first.length)];
 }
 
 function readPreference(row: RowFields): PreferenceRecord {
-  const [chosen, rejected] = [row.answer('chosen'), row.answer('rejected')];
   const strength = row.strength();
+  const [chosen, rejected] = [row.answer('chosen'), row.answer('rejected')];
+  if (Array.isArray(chosen) && Array.isArray(rejected) && [chosen, rejected].every(beginsWithPrompt)) {
+    return { ...afterSharedTurns(row, chosen, rejected), ...strength };
+  }
   const key = [...conversationKeys, 'prompt'].find((name) => row.isList(name) && row.has(name));
   if (key !== undefined) {
-    const prompt = withSystem(row, row.conversation(key)).messages;
-    return { ...afterTurns(prompt, chosen, rejected), ...strength };
+    const turns = row.conversation(key).messages;
+    if (key !== 'prompt') requireOwnPrompt(row, turns);
+    return { ...afterTurns(inConversation(row, turns), chosen, rejected), ...strength };
   }
   const asked = askedIn(row);
-  const before = [...row.system(), ...row.history()];
-  if (typeof chosen === 'string' && typeof rejected === 'string' && before.length === 0) {
-    if (!asked) return { kind: 'preference', ...splitTexts(chosen, rejected), ...strength };
-    const answers = { chosen, rejected, ...strength };
-    return asked.isPlain
-      ? { kind: 'preference', prompt: asked.instruction, ...answers }
-      : { kind: 'preference-alpaca', instruction: asked.instruction, input: asked.input, ...answers };
-  }
-  const content = asked?.input ? `${asked.instruction}\n${asked.input}` : asked?.instruction;
-  if (Array.isArray(chosen) && Array.isArray(rejected) && [chosen, rejected].every(beginsWithPrompt)) {
-    const shared = sharedTurns(chosen, rejected);
-    const prompt = chosen.slice(0, shared);
-    if (content !== undefined && !prompt.some((turn) => turn.content === content)) {
-      throw new FieldFault('prompt: expected a turn that chosen and rejected share');
+  if (!asked) {
+    if (
+      typeof chosen === 'string' &&
+      typeof rejected === 'string' &&
+      row.unread().every((name) => !row.isText(name))
+    ) {
+      return { kind: 'preference', ...splitTexts(chosen, rejected), ...strength };
     }
-    return {
-      ...afterTurns([...before, ...prompt], chosen.slice(shared), rejected.slice(shared)),
-      ...strength,
-    };
-  }
-  if (content === undefined)
     throw new FieldFault('chosen, rejected: expected a prompt, or texts or conversations that begin alike');
-  return { ...afterTurns([...before, { role: 'user', content }], chosen, rejected), ...strength };
+  }
+  const prompt = inConversation(row, [turnOf(asked)]);
+  if (typeof chosen === 'string' && typeof rejected === 'string' && prompt.length === 1) {
+    const { isPlain, ...question } = asked;
+    const answers = { chosen, rejected, ...strength };
+    return isPlain
+      ? { kind: 'preference', prompt: question.instruction, ...answers }
+      : { kind: 'preference-alpaca', ...question, ...answers };
+  }
+  return { ...afterTurns(prompt, chosen, rejected), ...strength };
 }
 
-/** A question beside the answers: a plain prompt, or an instruction. */
+/** Whole conversations: the prompt is what they begin with, whatever else repeats it. */
+function afterSharedTurns(
+  row: RowFields,
+  chosen: readonly Message[],
+  rejected: readonly Message[],
+): PreferenceRecord {
+  const shared = sharedTurns(chosen, rejected);
+  const prompt = chosen.slice(0, shared);
+  for (const key of [...conversationKeys, 'prompt']) {
+    if (!row.isList(key) || !row.has(key)) continue;
+    const turns = row.conversation(key).messages;
+    const isSame = [prompt, chosen].some(
+      (other) => other.length === turns.length && other.every((turn, i) => isSameTurn(turn, turns[i])),
+    );
+    if (!isSame) throw new FieldFault(`${key}: expected the turns that chosen and rejected share`);
+  }
+  const asked = row.isList('prompt') ? undefined : askedIn(row);
+  if (asked && !prompt.some((turn) => isSameTurn(turn, turnOf(asked)))) {
+    throw new FieldFault('prompt: expected a turn that chosen and rejected share');
+  }
+  return afterTurns(inConversation(row, prompt), chosen.slice(shared), rejected.slice(shared));
+}
+
+/** A question beside the answers: a plain prompt, or an instruction. An empty one is one too. */
 function askedIn(row: RowFields): { isPlain: boolean; instruction: string; input?: string } | undefined {
-  if (row.has('prompt')) return { isPlain: true, instruction: row.string('prompt') };
-  const key = ['instruction', 'question', 'query'].find((name) => row.has(name));
+  const key = ['prompt', 'instruction', 'question', 'query'].find((name) => row.owns(name));
   if (key === undefined) return undefined;
-  return { isPlain: false, instruction: row.string(key), input: row.optionalString('input') };
+  const instruction = row.string(key);
+  if (key === 'prompt') return { isPlain: true, instruction };
+  const input = row.optionalString('input');
+  return { isPlain: false, instruction, ...(input !== undefined && { input }) };
 }
 
 function afterTurns(
@@ -286,9 +332,11 @@ function afterTurns(
 ): PreferenceRecord {
   const answers = [chosen, rejected].map(turnsOf);
   for (const [i, key] of ['chosen', 'rejected'].entries()) {
-    if (answers[i].at(-1)?.role === 'assistant') continue;
-    throw new FieldFault(`${key}: expected to end with a turn of the assistant`);
+    if (answers[i].at(-1)?.role !== 'assistant')
+      throw new FieldFault(`${key}: expected to end with a turn of the assistant`);
   }
+  if (prompt.at(-1)?.role === 'assistant')
+    throw new FieldFault('chosen, rejected: expected a conversation before them that ends with a question');
   return { kind: 'preference-messages', prompt, chosen: answers[0], rejected: answers[1] };
 }
 
@@ -297,19 +345,21 @@ const turnsOf = (answer: string | Message[]): Message[] =>
 
 const beginsWithPrompt = (turns: readonly Message[]): boolean => turns[0]?.role !== 'assistant';
 
+const isSameTurn = (a: Message, b: Message | undefined): boolean =>
+  a.role === b?.role && a.content === b.content;
+
 /** Turns that both begin with, at most all but the last of each. */
 function sharedTurns(chosen: readonly Message[], rejected: readonly Message[]): number {
-  const most = Math.min(chosen.length, rejected.length) - 1;
-  const differ = (i: number) =>
-    chosen[i].role !== rejected[i].role || chosen[i].content !== rejected[i].content;
-  for (let i = 0; i < most; i++) if (differ(i)) return i;
-  return Math.max(0, most);
+  const most = Math.max(0, Math.min(chosen.length, rejected.length) - 1);
+  for (let i = 0; i < most; i++) if (!isSameTurn(chosen[i], rejected[i])) return i;
+  return most;
 }
 
 /** As TRL splits texts that have no prompt of their own: where they part, with the space before it in the answers. */
 function splitTexts(chosen: string, rejected: string): { prompt: string; chosen: string; rejected: string } {
   let shared = 0;
   while (shared < Math.min(chosen.length, rejected.length) && chosen[shared] === rejected[shared]) shared++;
+  if (/[\ud800-\udbff]/.test(chosen[shared - 1] ?? '')) shared--;
   if (chosen[shared - 1] === ' ') shared--;
   if (shared <= 0)
     throw new FieldFault('prompt: expected one, or a beginning that chosen and rejected share');

@@ -50,9 +50,18 @@ export class RowFields {
     this.fields = fields;
   }
 
-  /** Whether the row says something under the key. */
+  /** Whether the row says something under the key; it counts as read only once it is asked for. */
   has(key: string): boolean {
-    return !isNothing(this.own(key));
+    return !isNothing(this.peek(key));
+  }
+
+  /** Whether the key is there, though it may say nothing. */
+  owns(key: string): boolean {
+    return this.peek(key) !== undefined;
+  }
+
+  isText(key: string): boolean {
+    return typeof this.peek(key) === 'string';
   }
 
   /** Keys that say something and that nobody has asked for. */
@@ -84,7 +93,8 @@ export class RowFields {
   strength(): { strength?: number } {
     const value = this.own('strength');
     if (value === undefined || value === null) return {};
-    if (typeof value === 'number') return { strength: value };
+    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    if (typeof number === 'number' && Number.isFinite(number)) return { strength: number };
     throw new FieldFault(`strength: expected a number, got ${describe(value)}`);
   }
 
@@ -129,8 +139,8 @@ export class RowFields {
 
   /** The row's own system message. */
   system(): Message[] {
-    const text = this.has('system') ? this.string('system') : '';
-    return text === '' ? [] : [{ role: 'system', content: text }];
+    const key = ['system', 'system_prompt'].find((name) => this.has(name));
+    return key === undefined ? [] : [{ role: 'system', content: this.string(key) }];
   }
 
   private own(key: string): unknown {
@@ -148,7 +158,8 @@ export class RowFields {
     }
     const own = (key: string): unknown =>
       Object.hasOwn(turn, key) ? (turn as Record<string, unknown>)[key] : undefined;
-    const keyOf = (keys: readonly string[]) => keys.find((key) => Object.hasOwn(turn, key)) ?? keys[0];
+    const keyOf = (keys: readonly string[]) =>
+      keys.find((key) => own(key) !== undefined && own(key) !== null) ?? keys[0];
     const meant = meaningsOfTurn.find((key) => !isNothing(own(key)));
     if (meant) throw new FieldFault(`${where}.${meant}: cannot be rendered yet, and the row means it`);
     const [roleKey, contentKey] = [keyOf(roleKeys), keyOf(contentKeys)];

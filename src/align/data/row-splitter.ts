@@ -89,6 +89,10 @@ export class LineSplitter implements RowSplitter {
   }
 }
 
+const mostRest = 4096;
+/** `, "count": 3}`: the end of an object around rows. */
+const endOfWrapper = /^(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+))*\s*\}\s*$/;
+
 /**
  * One row a JSON value, whatever lines it takes: values one after the other, or the elements of arrays, several of which
  * may follow each other.
@@ -99,8 +103,8 @@ export class ValueSplitter implements RowSplitter {
   private line = 1;
   private chunkStart: number;
   private isInArray = false;
-  /** Whether the array in a wrapper has ended, after which nothing is a row. */
-  private isOver = false;
+  /** What follows the array in a wrapper: nothing that could be a row. */
+  private rest: string | undefined;
   private inString = false;
   private escaped = false;
   /** `depth`: its open brackets; 0 in a value that is none. */
@@ -115,8 +119,12 @@ export class ValueSplitter implements RowSplitter {
 
   *push(chunk: Buffer): Iterable<RawRow> {
     let from = 0;
-    for (let at = 0; at < chunk.length && !this.isOver; at++) {
+    for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at];
+      if (this.rest !== undefined) {
+        this.rest += chunk.toString('latin1', at, at + mostRest - this.rest.length);
+        break;
+      }
       if (byte === NEWLINE) this.line++;
       if (this.wrapper && this.wrapper.skippedBytes > 0) this.wrapper.skippedBytes--;
       else if (!this.value) {
@@ -134,8 +142,12 @@ export class ValueSplitter implements RowSplitter {
   }
 
   *end(): Iterable<RawRow> {
-    const { value, isInArray } = this;
+    const { value, isInArray, rest } = this;
     if (value) yield this.takeValue();
+    if (rest !== undefined && !endOfWrapper.test(rest)) {
+      const problem = 'more than plain values follows the array of rows in this object';
+      yield { bytes: Buffer.from(rest, 'latin1'), line: this.line, offset: this.chunkStart, problem };
+    }
     if (!isInArray && !(value && value.depth > 0)) return;
     const problem = `the file ends before its JSON ${isInArray ? 'array' : 'value'} does`;
     yield { bytes: Buffer.alloc(0), line: this.line, offset: this.chunkStart, problem };
@@ -174,7 +186,7 @@ export class ValueSplitter implements RowSplitter {
     }
     if (this.isInArray && CLOSING.has(byte)) {
       this.isInArray = false;
-      this.isOver = this.wrapper !== undefined;
+      if (this.wrapper) this.rest = '';
       return false;
     }
     this.value = { line: this.line, offset, depth: OPENING.has(byte) ? 1 : 0 };

@@ -21,10 +21,10 @@ export function delimiterOf(firstLine: string, isKnown: (name: string) => boolea
 export type TableRow = { line: number; offset: number } & ({ value: object } | { problem: string });
 
 /**
- * The rows of a CSV file after its header, each an object of texts; a cell that holds a JSON list or object is that.
+ * The rows of a CSV file after its header, each an object of texts, and of lists where a column or turns ask for them.
  * @param start offset of the header
  * @returns rows with the line where they begin, and the offset after the row before
- * @throws FormatError when two columns have one name
+ * @throws FormatError when two columns have one name, when a row is too long, or the bytes are no text
  */
 export async function* csvRows(
   path: string,
@@ -46,19 +46,29 @@ export async function* csvRows(
     // As it is read, which is before it is taken.
     on_record(record: Record<string, string>, { lines, bytes }): TableRow {
       const cells = Object.values(record).join('');
-      const line = lines - countOf(/[\r\n]/g, cells) - extraLines;
-      const row = { line, offset: end, value: withLists(record) };
+      const place = { line: lines - countOf(/[\r\n]/g, cells) - extraLines, offset: end };
+      const python = Object.keys(record).find((name) => pythonList.test(record[name]));
+      const row = python
+        ? { ...place, problem: `${python}: expected JSON, got a list as Python writes it` }
+        : { ...place, value: withLists(record) };
       extraLines += countOf(/\r\n/g, cells);
       end = start + bytes;
       return row;
     },
     on_skip(error) {
       if (!error) return;
+      const where = `${path}, after byte ${end}`;
+      if (error.code === 'CSV_MAX_RECORD_SIZE') {
+        const found = 'a longer one, or a quote that is never closed';
+        parser.destroy(new FormatError({ where, expected: `rows of at most ${maxRowBytes} bytes`, found }));
+        return;
+      }
+      if (problems.at(-1)?.offset === end) return;
       const problem = `not a row of this table: ${error.message.replace(/ on line \d+/, '')}`;
       problems.push({ line: parser.info.lines - extraLines, offset: end, problem });
     },
   });
-  pipeline(Readable.from(bytesOf(chunks)), parser, () => {});
+  pipeline(Readable.from(textBytes(path, chunks)), parser, () => {});
   try {
     for await (const row of parser) {
       yield* problems.splice(0);
@@ -70,9 +80,31 @@ export async function* csvRows(
   }
 }
 
-async function* bytesOf(chunks: AsyncIterable<{ bytes: Buffer }>): AsyncGenerator<Buffer> {
-  for await (const { bytes } of chunks) yield bytes;
+/** @throws FormatError where the bytes are no text */
+async function* textBytes(path: string, chunks: AsyncIterable<{ bytes: Buffer }>): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const check = (bytes: Buffer, stream: boolean) => {
+    try {
+      decoder.decode(bytes, { stream });
+    } catch (cause) {
+      const mistake = {
+        where: path,
+        expected: 'UTF-8 text',
+        found: 'other bytes',
+        advice: 'saving it as UTF-8',
+      };
+      throw new FormatError(mistake, { cause });
+    }
+    if (bytes.includes(0)) throw new FormatError({ where: path, expected: 'text', found: 'a NUL byte' });
+  };
+  for await (const { bytes } of chunks) {
+    check(bytes, true);
+    yield bytes;
+  }
+  check(Buffer.alloc(0), false);
 }
+
+const pythonList = /^\s*\[\s*\{\s*'/;
 
 const countOf = (what: RegExp, text: string): number => text.match(what)?.length ?? 0;
 
@@ -83,17 +115,33 @@ function columnsOf(path: string, names: readonly string[]): string[] {
   throw new FormatError({ where: path, expected: 'columns of different names', found: `${twice} twice` });
 }
 
-/** Conversations and ids in a table are JSON in a cell. */
+/** Columns that hold lists in any case. */
+const listColumn = /^(messages|conversations?|history|tools|ranked|\w+_ids)$/;
+
+/** Lists, and texts that are turns, are JSON in a cell; any other text is itself, whatever it looks like. */
 function withLists(record: Record<string, string>): Record<string, unknown> {
-  const parsed = (cell: string): unknown => {
-    if (!/^\s*\[\s*[[{\d-]/.test(cell)) return cell;
-    try {
-      return JSON.parse(cell);
-    } catch {
-      return cell;
-    }
-  };
-  return Object.fromEntries(Object.entries(record).map(([name, cell]) => [name, parsed(cell)]));
+  return Object.fromEntries(
+    Object.entries(record).map(([name, cell]) => {
+      const value = /^\s*[[{]/.test(cell) ? parsed(cell) : undefined;
+      const isMeant = listColumn.test(name) ? Array.isArray(value) : isTurns(value);
+      return [name, isMeant ? value : cell];
+    }),
+  );
+}
+
+function parsed(cell: string): unknown {
+  try {
+    return JSON.parse(cell);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A turn, or several. */
+function isTurns(value: unknown): boolean {
+  const turns = Array.isArray(value) ? value : [value];
+  const isTurn = (turn: unknown) => ['role', 'from'].some((key) => Object.hasOwn(Object(turn), key));
+  return turns.length > 0 && turns.every(isTurn);
 }
 
 /**

@@ -12,7 +12,14 @@ import {
 } from '../../language/text/prompt-tokenizer.ts';
 import { findChatSpans, findPromptSpans, type Span } from './chat-spans.ts';
 import { type FitOptions, fitTokens, sharePrompt } from './fit.ts';
-import type { InstructionRecord, MarkedRecord, Message, PreferenceRecord, RankingRecord } from './records.ts';
+import {
+  type InstructionRecord,
+  type MarkedRecord,
+  type Message,
+  type PreferenceRecord,
+  type RankingRecord,
+  turnOf,
+} from './records.ts';
 import { type ChatTemplate, chatTemplateOf, renderAlpacaPrompt } from './template.ts';
 import {
   type Dropped,
@@ -139,7 +146,7 @@ export function tokenizeRecordPrompt(
     case 'alpaca':
       return tokenizer.chatTemplate === undefined
         ? tokenizePrompt(renderAlpacaPrompt(record), tokenizer)
-        : tokenizeChatPrompt([askedIn(record)], tokenizer, chatTemplate);
+        : tokenizeChatPrompt([turnOf(record)], tokenizer, chatTemplate);
     case 'completion':
       return tokenizePrompt(record.prompt, tokenizer);
     case 'tokens':
@@ -160,10 +167,9 @@ export function tokenizeChatPrompt(
   throw new UserError({ where: 'chat template', expected: 'contents as they are', found: found.reason });
 }
 
-/** A conversation without its last answer and what follows it. */
+/** A conversation without the answer that it ends with, if it does. */
 export function untilLastAnswer(messages: readonly Message[]): readonly Message[] {
-  const last = messages.findLastIndex(({ role }) => role === 'assistant');
-  return last < 0 ? messages : messages.slice(0, last);
+  return messages.at(-1)?.role === 'assistant' ? messages.slice(0, -1) : messages;
 }
 
 function rankedAnswersOf(record: RankingRecord): InstructionRecord[] {
@@ -255,7 +261,7 @@ function flagTokens(
   switch (record.kind) {
     case 'alpaca': {
       if (tokenizer.chatTemplate !== undefined) {
-        const messages: Message[] = [askedIn(record), { role: 'assistant', content: record.output }];
+        const messages: Message[] = [turnOf(record), { role: 'assistant', content: record.output }];
         return flagMessages({ kind: 'messages', messages }, tokenizer, options);
       }
       const prompt = renderAlpacaPrompt(record);
@@ -277,11 +283,6 @@ function flagTokens(
   }
 }
 
-/** The question of an instruction, as a user asks it. */
-function askedIn({ instruction, input }: { instruction: string; input?: string }): Message {
-  return { role: 'user', content: input ? `${instruction}\n${input}` : instruction };
-}
-
 function flagPlain(
   { prompt, completion }: Extract<InstructionRecord, { kind: 'completion' }>,
   tokenizer: PromptTokenizer,
@@ -293,10 +294,7 @@ function flagPlain(
     case 'alpaca':
       return flagPair(renderAlpacaPrompt({ instruction: prompt }), completion, tokenizer, options);
     case 'chat': {
-      const messages = [
-        askedIn({ instruction: prompt }),
-        { role: 'assistant', content: completion } as const,
-      ];
+      const messages = [turnOf({ instruction: prompt }), { role: 'assistant', content: completion } as const];
       return flagMessages({ kind: 'messages', messages }, tokenizer, options);
     }
   }

@@ -273,4 +273,12 @@ stages:
     await failed;
     expect(statuses()).toEqual(['hello done', 'one done', 'two failed', 'three pending', 'all pending']);
   });
+
+  it('have all cores where what would run beside them is finished', async () => {
+    await pipeline.run(fan, { selected: ['hello', 'two', 'three'] });
+    pipeline.threads.one = 'none';
+    await pipeline.run(fan, { jobs: 3 });
+    expect(pipeline.computed).toEqual(['hello', 'two', 'three', 'one', 'all']);
+    expect(pipeline.threads.one).toBeUndefined();
+  });
 });

@@ -104,7 +104,9 @@ class PipelineRunner {
       while (running.size < jobs && failures.length === 0 && !this.options.signal.aborted) {
         const ready = waiting.findIndex((stage) => !isReady(stage));
         if (ready === 0 || waiting.length === 0) break;
-        const atOnce = Math.min(jobs, running.size + (ready < 0 ? waiting.length : ready));
+        const next = waiting.slice(0, ready < 0 ? waiting.length : ready);
+        const toRun = next.filter(({ name }) => this.entry({ name }).status !== 'unchanged');
+        const atOnce = Math.min(jobs, running.size + toRun.length);
         const stage = waiting.shift()!;
         const threads = threadsOf(stage, atOnce);
         const work = this.visit(stage, threads)
@@ -218,7 +220,7 @@ class PipelineRunner {
     Object.assign(this.entry(stage), { status, ...found });
   }
 
-  private entry({ name }: PlannedStage): PipelineStage {
+  private entry({ name }: Pick<PlannedStage, 'name'>): PipelineStage {
     return this.pipeline.stages.find((stage) => stage.name === name)!;
   }
 
@@ -251,7 +253,7 @@ export function resumes(stage: PlannedStage, state: StageState): boolean {
 
 /** An equal share of the cores where the recipe leaves the number of threads open. */
 function threadsOf({ command, options }: PlannedStage, atOnce: number): { threads?: number } {
-  if (atOnce === 1 || options.threads !== undefined || !hasOption(command, 'threads')) return {};
+  if (atOnce <= 1 || options.threads !== undefined || !hasOption(command, 'threads')) return {};
   return { threads: Math.max(1, Math.floor(availableParallelism() / atOnce)) };
 }
 
