@@ -4,7 +4,7 @@ import { leadingTokens, type PromptTokenizer } from '../../language/text/prompt-
 import { faultOf, type RowFault, readRows, setAside } from '../data/read.ts';
 import { type DataRecord, recognise } from '../data/records.ts';
 import { dropReasons, isDropped, type RowSource, reasonOf, type TokenRow } from '../data/token-row.ts';
-import { tokenizeInstruction, tokenizePreference } from '../data/tokenize.ts';
+import { type PromptTemplate, tokenizeInstruction, tokenizePreference } from '../data/tokenize.ts';
 
 /** The sequences of a row; the log-probability of a text is the sum over its pieces. */
 export type RowSequences =
@@ -23,6 +23,7 @@ export interface RowOptions {
   context: number;
   vocabularySize: number;
   strict: boolean;
+  template?: PromptTemplate;
   /** A reward is of an answer that has ended; the probability is of the tokens as they are given. */
   asks: 'probability' | 'reward';
   onFault: (fault: RowFault) => void;
@@ -80,10 +81,10 @@ type StringRecord = Exclude<
 async function sequencesOfStrings(
   record: StringRecord,
   source: RowSource,
-  { context, vocabularySize, tokenizer, asks }: RowOptions,
+  { context, vocabularySize, template, tokenizer, asks }: RowOptions,
 ): Promise<RowSequences | string> {
   const ending = asks === 'reward' ? 'append-eos' : 'as-given';
-  const settings = { maxLength: context, truncation: 'drop', ending, vocabularySize } as const;
+  const settings = { maxLength: context, truncation: 'drop', ending, vocabularySize, template } as const;
   if ('chosen' in record) {
     const pair = tokenizePreference(record, await tokenizer(), settings, source);
     return isDropped(pair) ? reasonOf(pair) : { kind: 'preference', ...pair };

@@ -8,6 +8,7 @@ import type { Model } from '../../language/checkpoint/checkpoint.ts';
 import { openWeights, tokenizerOf } from '../../language/checkpoint/open-model.ts';
 import { describeFaults, type RowFault, setAside } from '../data/read.ts';
 import type { RowSource, TokenRow } from '../data/token-row.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { type ScoringOptions, sequenceLogProbs, sequenceScores } from '../scoring/sequences.ts';
 import { standardScores } from '../scoring/standard-scores.ts';
 import { type ReadRow, type RowOptions, type RowSequences, readScoredRows } from './score-rows.ts';
@@ -21,6 +22,8 @@ export interface ScoreOptions {
   batchTokens: number;
   /** Stop at the first row that cannot be scored. */
   strict: boolean;
+  /** Of prompts that are plain texts; default none. */
+  template?: PromptTemplate;
 }
 
 export type ScoreEvent =
@@ -74,6 +77,7 @@ export async function scoreFiles(
     context: model.config.maxPositions,
     vocabularySize: model.config.vocabularySize,
     strict: options.strict,
+    template: options.template,
     asks: model.kind === 'reward' ? 'reward' : 'probability',
     onFault: (fault) => {
       faults.push(fault);

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { scoreFiles } from '../../align/evaluation/score.ts';
 import { texts } from './options.ts';
-import { modelOptions, stageOptions } from './shared-options.ts';
+import { modelOptions, stageOptions, template } from './shared-options.ts';
 import { defineStage, jobOf } from './stage.ts';
 import { table } from './summary.ts';
 
@@ -23,6 +23,7 @@ export const score = defineStage({
       'input',
       'JSONL: prompt and completion, chosen and rejected, text, or any instruction format',
     ),
+    template,
     batchTokens,
     strict: stageOptions.strict,
   }),
