@@ -1,8 +1,8 @@
 // Where a model lies, where the base under an adapter lies, and one hash for what a model is made of.
 
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../../engine/errors.ts';
 import { readJsonFile } from '../read-file.ts';
 import { type BaseModel, type CheckpointRecord, parseRecord } from './checkpoint-record.ts';
@@ -41,8 +41,30 @@ export async function locateModel(path: string): Promise<string> {
   throw new UserError({
     where: path,
     expected: `a model's folder, with config.json or ${adapterConfigName} in it or in its folder model/`,
-    found: found[0] ? 'a folder without it' : 'no such folder',
+    ...(found[0] ? { found: 'a folder without it' } : await whatIsThere(path)),
   });
+}
+
+/** Where there is no folder. */
+async function whatIsThere(path: string): Promise<{ found: string; advice?: string }> {
+  const isFile = await stat(path).then(
+    (file) => file.isFile(),
+    () => false,
+  );
+  if (isFile && /\.gguf$/i.test(path)) {
+    return {
+      found: 'a GGUF file, which heed does not read yet',
+      advice: 'the folder of the model in safetensors',
+    };
+  }
+  if (isFile) return { found: 'a file' };
+  const isHubName = /^[\w-][\w.-]*\/[\w.-]+$/.test(path) && !(await filesIn(dirname(path)));
+  return {
+    found: 'no such folder',
+    ...(isHubName && {
+      advice: 'the folder of a clone, if this is a name on the Hugging Face hub: heed downloads nothing',
+    }),
+  };
 }
 
 export async function filesIn(folder: string): Promise<string[] | undefined> {

@@ -64,6 +64,10 @@ async function readHeaderText(path: string) {
     const prefix = Buffer.alloc(8);
     const { bytesRead } = await file.read(prefix, 0, 8, 0);
     if (bytesRead < 8) throw fault(path, 'eight bytes of header length', `a file of ${fileBytes} bytes`);
+    if (prefix.toString('latin1') === 'version ') {
+      const found = 'a Git LFS pointer, which stands for a file that was not fetched';
+      throw new FormatError({ where: path, expected: 'a safetensors file', found, advice: '`git lfs pull`' });
+    }
     const headerBytes = prefix.readBigUInt64LE();
     const most = Math.min(maximumHeaderBytes, fileBytes - 8);
     if (headerBytes < 2n || headerBytes > BigInt(most)) {

@@ -109,10 +109,21 @@ function shardName(map: Fields, tensor: string): string {
 
 async function noWeights(folder: string, stem: string): Promise<FormatError> {
   const names = await readdir(folder);
+  const expected = `${stem}.safetensors, or shards with ${stem}.safetensors.index.json`;
+  const shards = names.filter((name) => /-\d+-of-\d+\.safetensors$/.test(name));
+  if (shards.length > 0) {
+    const found = `${shards.length} shards without that index`;
+    return new FormatError({
+      where: folder,
+      expected,
+      found,
+      advice: 'fetching it from where the shards come from',
+    });
+  }
   const pickled = names.find((name) => /\.(?:bin|pt|pth|ckpt|pkl)$/.test(name));
   return new FormatError({
     where: folder,
-    expected: `${stem}.safetensors, or shards with ${stem}.safetensors.index.json`,
+    expected,
     found: pickled ? `${pickled}, which can run code when it is read and is never opened` : 'no weight file',
     advice: pickled ? 'the safetensors version of this model' : undefined,
   });
@@ -146,15 +157,23 @@ async function refuseUnequalCopy(
 
 function refuseMissingAndUnknown(folder: string, located: Map<string, Located>, plan: TensorPlan): void {
   const missing = plan.required.map(({ name }) => name).filter((name) => !located.has(name));
-  if (missing.length > 0) throw namesFault(folder, 'every tensor of the model', missing, 'missing');
   const known = new Set([...plan.required, ...plan.optional].map(({ name }) => name));
   const unknown = [...located.keys()].filter((name) => !known.has(name));
+  if (missing.length > 0) {
+    const others = unknown.length > 0 ? `, and there are others: ${someOf(unknown)}` : '';
+    const found = `missing ${someOf(missing)}${others}`;
+    throw new FormatError({ where: folder, expected: 'every tensor of the model', found });
+  }
   if (unknown.length > 0) throw namesFault(folder, 'only tensors of the model', unknown, 'also');
 }
 
 function namesFault(where: string, expected: string, names: string[], word: string): FormatError {
+  return new FormatError({ where, expected, found: `${word} ${someOf(names)}` });
+}
+
+function someOf(names: readonly string[]): string {
   const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-  return new FormatError({ where, expected, found: `${word} ${names.slice(0, 3).join(', ')}${more}` });
+  return `${names.slice(0, 3).join(', ')}${more}`;
 }
 
 function refuseMisshapen({ path, entry }: Located, { name, shape }: PlannedTensor): void {
