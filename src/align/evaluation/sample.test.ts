@@ -135,7 +135,7 @@ describe.skipIf(isMissing)('the prompts of sampling (with the golden model)', ()
   });
 
   it.each([
-    ['no prompt', { completion: 'a' }, /none of the keys prompt, instruction/],
+    ['no prompt', { completion: 'a' }, /none of the keys prompt_ids, prompt, /],
     ['an empty prompt', { prompt_ids: [] }, /prompt is empty/],
     ['an empty instruction', { instruction: ' ' }, /instruction is empty/],
     [
