@@ -54,6 +54,11 @@ describe('rows are found in', () => {
   it.each([
     ['objects over several lines', spread.join('\n'), [1, 6, 11]],
     ['one object over several lines', spread[0], [1]],
+    [
+      'a key and its value on two lines',
+      `{ "instruction":\n${JSON.stringify(records[0].instruction)},\n${spread[0].slice(spread[0].indexOf('"input"'))}`,
+      [1],
+    ],
     ['arrays one after the other', `${array}\n${array}`, [1, 1, 1, 2, 2, 2]],
     ['an array a line', `${array}\r\n${array}\r\n`, [1, 1, 1, 2, 2, 2]],
     [

@@ -149,7 +149,7 @@ function splitterFor(start: Buffer, offset: number, maxRowBytes: number): RowSpl
 /** Whether the first object goes on over several lines: its first line breaks off where such objects do. */
 function isSpread(text: string): boolean {
   const [first, second] = firstLines(text);
-  return second !== undefined && /^\{(?:.*[,{[])?\s*$/.test(first) && !isObject(first) && !isObject(second);
+  return second !== undefined && /^\{(?:.*[,:{[])?\s*$/.test(first) && !isObject(first) && !isObject(second);
 }
 
 /** Whether the first line is a whole object, and others follow it. */
