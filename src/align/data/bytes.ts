@@ -67,25 +67,38 @@ async function* fileChunks(path: string, onBytes?: (chunk: Buffer) => void): Asy
   }
 }
 
-async function* unpacked(path: string, chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  const first = await chunks.next();
-  if (first.done) return;
+/**
+ * The first of what a generator gives, and all of it once more; undefined where it gives nothing. Whoever leaves `all`
+ * early ends the generator too.
+ */
+export async function withFirst<T>(
+  given: AsyncGenerator<T>,
+): Promise<{ first: T; all: AsyncGenerator<T> } | undefined> {
+  const { value: first, done } = await given.next();
+  if (done) return undefined;
   const all = async function* () {
     try {
-      yield first.value;
-      yield* chunks;
+      yield first;
+      yield* given;
     } finally {
-      await chunks.return(undefined);
+      await given.return(undefined);
     }
   };
-  const packing = packings.find(({ begins }) => startsWith(first.value, begins));
+  return { first, all: all() };
+}
+
+async function* unpacked(path: string, chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const peeked = await withFirst(chunks);
+  if (!peeked) return;
+  const { first, all } = peeked;
+  const packing = packings.find(({ begins }) => startsWith(first, begins));
   if (!packing) {
-    yield* all();
+    yield* all;
     return;
   }
   let [packed, plain] = [0, 0];
   const counted = async function* () {
-    for await (const chunk of all()) {
+    for await (const chunk of all) {
       packed += chunk.length;
       yield chunk;
     }

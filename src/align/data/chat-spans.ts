@@ -20,8 +20,8 @@ type PlannedSpan = { text: string; isTrained: boolean } | { message: number; isT
 const plans = new WeakMap<ChatTemplate, Map<string, PlannedSpan[] | string>>();
 
 /**
- * Splits a conversation into spans. Trained: the turns that are marked (by default all of the assistant) from where generation would begin (the rendering
- * up to the turn, with its generation prompt) through the token that ends the turn.
+ * Splits a conversation into spans. Trained: the turns that are marked (by default all of the assistant) from where
+ * generation would begin (the rendering up to the turn, with its generation prompt) through the token that ends the turn.
  * A mismatch is reported when generation would see other text than training does: the template rewrites contents or
  * earlier turns, or its generation prompt is no prefix of the turn.
  */

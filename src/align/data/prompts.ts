@@ -3,8 +3,8 @@
 import { UserError } from '../../engine/errors.ts';
 import { type PromptTokenizer, tokenizePrompt } from '../../language/text/prompt-tokenizer.ts';
 import { faultOf, type ReadOptions, readRows, setAside } from './read.ts';
-import { type DataRecord, type Message, recognise, withoutNulls } from './records.ts';
-import { isNothing } from './row-fields.ts';
+import { conversationKeys, type DataRecord, type Message, partsOfQuestion, recognise } from './records.ts';
+import { isNothing, withoutNulls } from './row-fields.ts';
 import { renderAlpacaPrompt } from './template.ts';
 import type { RowSource } from './token-row.ts';
 import {
@@ -78,11 +78,9 @@ export async function* readPrompts(
   }
 }
 
+const instructionKeys = ['instruction', 'question', 'query'];
 /** What a row asks under; of several the first. */
-const promptKeys = [
-  ...['prompt_ids', 'prompt', 'messages', 'conversations', 'conversation'],
-  ...['instruction', 'question', 'query', 'input'],
-];
+const promptKeys = ['prompt_ids', 'prompt', ...conversationKeys, ...instructionKeys, 'input'];
 /** What makes a whole record of a row that only asks. */
 const noAnswers: Readonly<Record<string, object>> = {
   prompt_ids: { completion_ids: [] },
@@ -92,12 +90,6 @@ const noAnswers: Readonly<Record<string, object>> = {
   query: { response: '' },
   input: { output: '' },
 };
-/** What belongs to a question, or says that it is more than text. The rest of a row is its answers, or for rewards. */
-const partsOfQuestion = [
-  ...['system', 'system_prompt', 'history', 'tools', 'functions', 'documents'],
-  ...['images', 'image', 'videos', 'video', 'audios', 'audio'],
-];
-
 function promptOf(value: unknown, options: PromptOptions): Prompt | string {
   const isRow = value !== null && typeof value === 'object' && !Array.isArray(value);
   const question = isRow ? questionIn(withoutNulls(value)) : value;
@@ -106,13 +98,12 @@ function promptOf(value: unknown, options: PromptOptions): Prompt | string {
   return record.kind === 'unrecognised' ? record.reason : promptOfRecord(record, options);
 }
 
-/** The row without its answers, or, where it has no prompt of its own, with those that begin alike. */
+/** The row without its answers and what is for rewards, or, where it has no prompt of its own, with those that begin alike. */
 function questionIn(row: Record<string, unknown>): Record<string, unknown> {
   const asked =
     promptKeys.find((key) => !isNothing(row[key])) ?? promptKeys.find((key) => Object.hasOwn(row, key));
   if (asked === undefined) return pick(row, ['chosen', 'rejected', ...partsOfQuestion]);
-  const isInstruction = ['instruction', 'question', 'query'].includes(asked);
-  const own = [asked, ...(isInstruction ? ['input', 'context'] : []), ...partsOfQuestion];
+  const own = [asked, ...(instructionKeys.includes(asked) ? ['input', 'context'] : []), ...partsOfQuestion];
   return { ...noAnswers[asked], ...pick(row, own) };
 }
 
@@ -120,34 +111,24 @@ function pick(row: Record<string, unknown>, keys: readonly string[]): Record<str
   return Object.fromEntries(keys.filter((key) => Object.hasOwn(row, key)).map((key) => [key, row[key]]));
 }
 
-function promptOfRecord(
-  record: DataRecord,
-  { template, tokenizer }: Pick<PromptOptions, 'template' | 'tokenizer'>,
-): Prompt | string {
+function promptOfRecord(record: DataRecord, { template, tokenizer }: PromptOptions): Prompt | string {
   switch (record.kind) {
     case 'tokens':
-    case 'preference-tokens':
-    case 'ranking-tokens':
       return { ids: record.promptIds };
     case 'completion':
     case 'preference':
-    case 'ranking':
       return { ids: tokenizePlainPrompt(record.prompt, template, tokenizer()), text: record.prompt };
     case 'alpaca': {
       if (record.instruction.trim() === '') return 'the instruction is empty';
       const text = record.input ? `${record.instruction}\n\n${record.input}` : record.instruction;
       return asked(text, () => tokenizeRecordPrompt(record, tokenizer()));
     }
-    case 'preference-alpaca': {
-      const { instruction, input } = record;
-      return promptOfRecord({ kind: 'alpaca', instruction, input, output: '' }, { template, tokenizer });
-    }
     case 'messages':
       return promptOfMessages(untilLastAnswer(record.messages), tokenizer());
     case 'preference-messages':
       return promptOfMessages(record.prompt, tokenizer());
-    case 'text':
-      return 'a text, and no prompt';
+    default:
+      throw new Error(`a question is read as ${record.kind}`);
   }
 }
 

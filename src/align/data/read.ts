@@ -2,7 +2,7 @@
 // A row that cannot be read is handed to `onFault` with its place and passed over; in strict mode it ends the reading.
 
 import { FormatError } from '../../engine/errors.ts';
-import { parquetMark, readBytes, startsWith } from './bytes.ts';
+import { parquetMark, readBytes, startsWith, withFirst } from './bytes.ts';
 import { parseJsonRow } from './json-row.ts';
 import { rowKeys } from './records.ts';
 import { LineSplitter, type RawRow, type RowSplitter, ValueSplitter } from './row-splitter.ts';
@@ -47,30 +47,22 @@ const RAW_CHARACTERS = 200;
  */
 export async function* readRows(path: string, options: ReadOptions): AsyncGenerator<JsonRow> {
   const { maxRowBytes = DEFAULT_MAX_ROW_BYTES } = options;
-  const chunks = readBytes(path, options.onBytes);
-  const first = await chunks.next();
-  if (first.done) return;
-  const all = async function* () {
-    try {
-      yield first.value;
-      yield* chunks;
-    } finally {
-      await chunks.return(undefined);
-    }
-  };
-  const { bytes: start, offset } = first.value;
+  const peeked = await withFirst(readBytes(path, options.onBytes));
+  if (!peeked) return;
+  const { first, all } = peeked;
+  const { bytes: start, offset } = first;
   if (startsWith(start, parquetMark)) {
-    for await (const _ of chunks);
+    for await (const _ of all);
     yield* tableRows(path, parquetRows(path), options);
     return;
   }
   const delimiter = tableDelimiter(path, start);
   if (delimiter !== undefined) {
-    yield* tableRows(path, csvRows(path, all(), { delimiter, start: offset, maxRowBytes }), options);
+    yield* tableRows(path, csvRows(path, all, { delimiter, start: offset, maxRowBytes }), options);
     return;
   }
   const splitter = splitterFor(start, offset, maxRowBytes);
-  for await (const { bytes } of all()) yield* parseRows(path, splitter.push(bytes), options);
+  for await (const { bytes } of all) yield* parseRows(path, splitter.push(bytes), options);
   yield* parseRows(path, splitter.end(), options);
 }
 
@@ -138,32 +130,17 @@ const wrapping =
   /^\s*\{(?:\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,)*\s*"(?:data|rows|examples|instances|train)"\s*:\s*(?=\[\s*\{)/;
 
 function splitterFor(start: Buffer, offset: number, maxRowBytes: number): RowSplitter {
-  const text = start.toString('latin1');
-  const wrapper = wrapping.exec(text);
-  if (wrapper && !isLineAlone(start.toString('utf8')))
-    return new ValueSplitter(maxRowBytes, offset, { skippedBytes: wrapper[0].length });
-  const isLines = !/^\s*\[/.test(text) && !isSpread(start.toString('utf8'));
+  // A character a byte, so that lengths are of bytes.
+  const text = start.toString('latin1').trimStart();
+  const [first = '', second] = text.split(/\s*\n\s*/, 2);
+  const isLine = text.startsWith('{') && second !== undefined && second !== '' && isObject(first);
+  const wrapper = isLine ? undefined : wrapping.exec(start.toString('latin1'));
+  if (wrapper) return new ValueSplitter(maxRowBytes, offset, { skippedBytes: wrapper[0].length });
+  // An object that goes on over several lines breaks off where such objects do.
+  const isSpread = second !== undefined && /^\{(?:.*[,:{[])?$/.test(first) && !isObject(second);
+  const isLines = isLine || !(text.startsWith('[') || isSpread);
   return isLines ? new LineSplitter(maxRowBytes, offset) : new ValueSplitter(maxRowBytes, offset);
 }
-
-/** Whether the first object goes on over several lines: its first line breaks off where such objects do. */
-function isSpread(text: string): boolean {
-  const [first, second] = firstLines(text);
-  return second !== undefined && /^\{(?:.*[,:{[])?\s*$/.test(first) && !isObject(first) && !isObject(second);
-}
-
-/** Whether the first line is a whole object, and others follow it. */
-function isLineAlone(text: string): boolean {
-  const [first, second] = firstLines(text);
-  return second !== undefined && isObject(first);
-}
-
-const firstLines = (text: string): string[] =>
-  text
-    .trimStart()
-    .split(/\r?\n/, 8)
-    .filter((line) => line.trim() !== '')
-    .map((line) => line.trimEnd());
 
 function isObject(line: string): boolean {
   try {

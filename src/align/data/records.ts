@@ -1,7 +1,7 @@
 // The formats that people's data already has, as one union. The format is recognised row by row from the keys,
 // so one file may mix them. A key that changes what a row means is read, or the row is not.
 
-import { describe, FieldFault, type Message, RowFields } from './row-fields.ts';
+import { describe, FieldFault, type Message, otherMedia, RowFields, thoughts } from './row-fields.ts';
 
 export type { Message, Role } from './row-fields.ts';
 
@@ -57,7 +57,7 @@ interface Format {
 }
 
 /** What a conversation is kept under. */
-const conversationKeys = ['messages', 'conversations', 'conversation'];
+export const conversationKeys = ['messages', 'conversations', 'conversation'];
 /** What a question is asked and answered under, besides Alpaca's keys. */
 const questionKeys = [
   ['instruction', 'response'],
@@ -129,12 +129,15 @@ const formats: readonly Format[] = [
 /** Keys that rows are recognised by. */
 export const rowKeys: ReadonlySet<string> = new Set(formats.flatMap(({ keys }) => keys));
 
+/** Belongs to a question whatever it is asked under, or says that it is more than text. */
+export const partsOfQuestion = [
+  ...['system', 'system_prompt', 'history', 'documents', 'tools', 'functions'],
+  ...otherMedia,
+];
 /** Of a row: each changes what it says, so that a format that does not read it cannot be meant. */
 const meanings = [
-  ...['prompt', 'instruction', 'input', 'context', 'system', 'system_prompt', 'history', 'documents'],
-  ...['tools', 'functions', 'tool_calls', 'reasoning_content', 'reasoning', 'thinking'],
-  ...['images', 'image', 'videos', 'video', 'audios', 'audio'],
-  ...['chosen', 'rejected', 'ranked', 'weight', 'train'],
+  ...['prompt', 'instruction', 'input', 'context', ...partsOfQuestion],
+  ...['tool_calls', ...thoughts, 'chosen', 'rejected', 'ranked', 'weight', 'train'],
 ];
 
 /** What heed label writes beside an answer, for people. */
@@ -150,14 +153,14 @@ const notes = ['problem', 'annotator'];
  *   the beginning that both share; or `prompt_ids`, `chosen_ids`, `rejected_ids`; and maybe `strength`
  * - rankings: `prompt` and `ranked`, or `prompt_ids` and `ranked_ids`
  * - `text`
- * @param onIgnored is told of every other key that says something, those of turns as `turns.KEY`
+ * @param onIgnored called with each other key that has a value; a turn's keys as `turns.KEY`
  * @returns the record, or why there is none; keys that change what a row means are never ignored
  */
 export function recognise(value: unknown, onIgnored?: (key: string) => void): DataRecord | Unrecognised {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     return { kind: 'unrecognised', reason: `expected an object, got ${describe(value)}` };
   }
-  const row = new RowFields(withoutNulls(value));
+  const row = new RowFields(value);
   const format =
     formats.find(({ keys }) => keys.every((key) => row.has(key))) ??
     formats.find(({ keys }) => keys.every((key) => row.owns(key)));
@@ -177,11 +180,6 @@ export function recognise(value: unknown, onIgnored?: (key: string) => void): Da
     if (error instanceof FieldFault) return { kind: 'unrecognised', reason: error.message };
     throw error;
   }
-}
-
-/** Null is the same as absent: tables of several forms have all their columns in every row. */
-export function withoutNulls(row: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** With a system message or earlier turns an instruction is a turn of a conversation. */

@@ -1,5 +1,5 @@
 // Reads the fields of one JSON object of people's data: what does not fit throws a FieldFault that names the field.
-// Only a row's own keys count: `__proto__` and the like mean nothing. Null is the same as absent.
+// Only a row's own keys count: `__proto__` and the like mean nothing.
 
 export type Role = 'system' | 'user' | 'assistant';
 
@@ -32,11 +32,12 @@ const toolRoles = ['tool', 'function', 'function_call', 'observation'];
 
 const roleKeys = ['role', 'from'];
 const contentKeys = ['content', 'value'];
+/** Of a row or a turn: more than text, which heed cannot show a model. */
+export const otherMedia = ['images', 'image', 'videos', 'video', 'audios', 'audio'];
+/** Of a row or a turn: what an assistant thinks before it speaks. */
+export const thoughts = ['reasoning_content', 'reasoning', 'thinking'];
 /** Of a turn: each changes what the turn says. */
-const meaningsOfTurn = [
-  ...['tool_calls', 'function_call', 'tool_call_id', 'reasoning_content', 'reasoning', 'thinking'],
-  ...['images', 'image', 'videos', 'audio', 'audios'],
-];
+const meaningsOfTurn = ['tool_calls', 'function_call', 'tool_call_id', ...thoughts, ...otherMedia];
 /** Of a turn: whether it is trained, where 0 or false says no. */
 const trainKeys = ['weight', 'train'];
 
@@ -46,8 +47,9 @@ export class RowFields {
   /** Keys within turns that say nothing that heed knows. */
   readonly ignoredOfTurns = new Set<string>();
 
-  constructor(fields: Record<string, unknown>) {
-    this.fields = fields;
+  /** @param row null is the same as absent */
+  constructor(row: object) {
+    this.fields = withoutNulls(row);
   }
 
   /** Whether the row says something under the key; it counts as read only once it is asked for. */
@@ -75,7 +77,7 @@ export class RowFields {
 
   optionalString(key: string): string | undefined {
     const value = this.own(key);
-    return value === undefined || value === null ? undefined : asString(value, key);
+    return value === undefined ? undefined : asString(value, key);
   }
 
   ids(key: string): number[] {
@@ -92,7 +94,7 @@ export class RowFields {
 
   strength(): { strength?: number } {
     const value = this.own('strength');
-    if (value === undefined || value === null) return {};
+    if (value === undefined) return {};
     const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
     if (typeof number === 'number' && Number.isFinite(number)) return { strength: number };
     throw new FieldFault(`strength: expected a number, got ${describe(value)}`);
@@ -181,6 +183,11 @@ export class RowFields {
       isTrained: role === 'assistant' && trainKeys.every((key) => isTrainedBy(own(key), `${where}.${key}`)),
     };
   }
+}
+
+/** Tables of several forms have all their columns in every row. */
+export function withoutNulls(row: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** What a key says where it says nothing: absent, null, an empty text or list or object. */
