@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainTokenizer } from '../../language/text/train.ts';
-import { type PromptTemplate, readPrompts, tokenizePlainPrompt } from './prompts.ts';
+import { readPrompts, tokenizePlainPrompt } from './prompts.ts';
+import type { PromptTemplate } from './tokenize.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -14,8 +14,6 @@ import {
   untilLastAnswer,
 } from './tokenize.ts';
 
-export type { PromptTemplate } from './tokenize.ts';
-
 export interface Prompt {
   ids: number[];
   /** As it was given; absent for ids. */
@@ -27,8 +25,8 @@ export interface Prompt {
 
 export interface PromptOptions {
   template: PromptTemplate;
-  /** Sees every row that could be read, before its prompt. */
-  onRow?: (row: Record<string, unknown>) => void;
+  /** Called at every row that could be read, before its prompt is. */
+  onRow?: () => void;
   context: number;
   vocabularySize: number;
   /** @throws UserError when there is none */
@@ -69,7 +67,7 @@ export async function* readPrompts(
   options: PromptOptions & ReadOptions,
 ): AsyncGenerator<Prompt> {
   for await (const row of readRows(file, options)) {
-    options.onRow?.(Object(row.value));
+    options.onRow?.();
     const prompt = promptOf(row.value, options);
     const problem = typeof prompt === 'string' ? prompt : problemOf(prompt.ids, options);
     if (typeof prompt !== 'string' && !problem) {

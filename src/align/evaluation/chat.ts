@@ -6,8 +6,9 @@ import type { Device } from '../../engine/runtime/backend.ts';
 import { backendOf, type JobContext, type TalkingJobContext } from '../../engine/runtime/job.ts';
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Completion, Generator } from '../../language/generation/generate.ts';
-import { type PromptTemplate, problemOf, tokenizePlainPrompt } from '../data/prompts.ts';
+import { problemOf, tokenizePlainPrompt } from '../data/prompts.ts';
 import type { Message } from '../data/records.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { tokenizeChatPrompt } from '../data/tokenize.ts';
 
 export interface ChatOptions {

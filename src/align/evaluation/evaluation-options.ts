@@ -1,7 +1,7 @@
 // What heed eval is asked.
 
 import type { Device } from '../../engine/runtime/backend.ts';
-import type { PromptTemplate } from '../data/prompts.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 
 /** Where answers can be judged by running them. */
 export const worldNames = ['kata'] as const;

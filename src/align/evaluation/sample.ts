@@ -14,12 +14,12 @@ import {
 import {
   type Prompt,
   type PromptOptions,
-  type PromptTemplate,
   problemOf,
   readPrompts,
   tokenizePlainPrompt,
 } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 
 export interface SampleOptions extends SamplingOptions {
   model: string;

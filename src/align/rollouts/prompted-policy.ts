@@ -6,8 +6,9 @@ import type { ModelTokenizer } from '../../language/checkpoint/model-tokenizer.t
 import { type OpenedModel, openModel } from '../../language/checkpoint/open-model.ts';
 import { type Fingerprint, fingerprintFile } from '../data/fingerprint.ts';
 import { lineageFrom, modelSource } from '../data/lineage.ts';
-import { type Prompt, type PromptTemplate, readPrompts } from '../data/prompts.ts';
+import { type Prompt, readPrompts } from '../data/prompts.ts';
 import type { RowFault } from '../data/read.ts';
+import type { PromptTemplate } from '../data/tokenize.ts';
 import { type AdapterOptions, withAdapter } from '../run/adapter-options.ts';
 import { type Rollout, requireRoom } from './collect.ts';
 import type { RewardedAnswer } from './rewards.ts';

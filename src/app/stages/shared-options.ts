@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { PromptTemplate } from '../../align/data/prompts.ts';
+import type { PromptTemplate } from '../../align/data/tokenize.ts';
 import { text, texts } from './options.ts';
 
 /** A recipe written on a large machine is to run on a small one too; beyond it threads only cost memory. */

@@ -1,8 +1,8 @@
 // What heed label is asked, what it says meanwhile, and who the annotators are.
 
 import type { Device } from '../../../engine/runtime/backend.ts';
-import type { PromptTemplate } from '../../data/prompts.ts';
 import type { RowFault } from '../../data/read.ts';
+import type { PromptTemplate } from '../../data/tokenize.ts';
 import { type AnnotatorProfile, carefulAnnotator, usualAnnotator } from '../../worlds/kata/annotators.ts';
 import type { Study } from './comparisons.ts';
 
